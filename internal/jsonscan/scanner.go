@@ -1,0 +1,197 @@
+package jsonscan
+
+import "math"
+
+// Scanner finds the fields of one Fields in document after document. It is the scratch of one goroutine, and not safe for
+// concurrent use.
+type Scanner struct {
+	f       *Fields
+	names   []names // per node; empty where the node has no members
+	doc     []byte
+	spans   []Span
+	unknown []Span
+	left    int    // paths without a value yet, counted under StopEarly
+	visit   uint64 // number of objects entered so far, over all documents
+	stack   []uint64
+	scratch []byte // the unescaped form of a name
+	err     error
+}
+
+// A position below 0, returned in place of where a value ends, ends the scan.
+const (
+	failed  = -1 // Scanner.err says why
+	stopped = -2 // every path has its value and the rest is not wanted
+)
+
+// NewScanner returns a scanner for one goroutine.
+func (f *Fields) NewScanner() *Scanner {
+	s := &Scanner{f: f, names: make([]names, len(f.nodes)), stack: make([]uint64, f.opts.MaxDepth/64+1)}
+	for i := range f.nodes {
+		if i == 0 || len(f.nodes[i].members) > 0 {
+			s.names[i] = newNames(f, &f.nodes[i])
+		}
+	}
+	return s
+}
+
+// Scan reads one document, which must be a single JSON object with nothing but white space around it, and sets spans[i] for
+// each path i; a path that leads nowhere gets the zero Span, of kind Missing. len(spans) must be at least the number of paths.
+// The error is a *SyntaxError, a *DuplicateError, ErrNotObject or ErrTooLarge, and the spans mean nothing then. The document
+// is not kept, except that Unknown speaks of it.
+func (s *Scanner) Scan(doc []byte, spans []Span) error {
+	if len(doc) > math.MaxInt32 {
+		return ErrTooLarge
+	}
+	spans = spans[:s.f.paths]
+	clear(spans)
+	s.doc, s.spans, s.unknown, s.err = doc, spans, s.unknown[:0], nil
+	s.left = len(spans)
+	p := skipSpace(doc, 0)
+	if p == len(doc) || doc[p] != '{' {
+		return s.scanOther(p)
+	}
+	p = s.object(0, p+1, 1)
+	if p >= 0 {
+		if p = skipSpace(doc, p); p < len(doc) {
+			p = s.fail(p, "unexpected text after the document")
+		}
+	}
+	s.doc, s.spans = nil, nil
+	if p == failed {
+		return s.err
+	}
+	return nil
+}
+
+// scanOther tells a document that is not an object from one that is not JSON.
+func (s *Scanner) scanOther(p int) error {
+	end := s.skipValue(p, 0)
+	if end >= 0 {
+		if end = skipSpace(s.doc, end); end < len(s.doc) {
+			s.fail(end, "unexpected text after the document")
+		} else {
+			s.err = ErrNotObject
+		}
+	}
+	s.doc, s.spans = nil, nil
+	return s.err
+}
+
+// Unknown returns where the names of the top-level members stand that no path of the last scanned document leads to, in the
+// order of the document; a name given twice is there twice. The slice is valid until the next Scan. It is empty unless
+// Options.TrackUnknown is set.
+func (s *Scanner) Unknown() []Span { return s.unknown }
+
+func (s *Scanner) fail(offset int, reason string) int {
+	s.err = &SyntaxError{Offset: offset, Reason: reason}
+	return failed
+}
+
+// object reads an object that belongs to a node, from behind its brace to behind its closing one.
+func (s *Scanner) object(at int32, p, depth int) int {
+	if depth > s.f.opts.MaxDepth {
+		return s.fail(p-1, "nested too deep")
+	}
+	doc, t := s.doc, &s.names[at]
+	s.visit++
+	visit := s.visit
+	p = skipSpace(doc, p)
+	if p < len(doc) && doc[p] == '}' {
+		return p + 1
+	}
+	prev := int32(headEntry)
+	for {
+		id := t.entries[prev].next
+		nameAt := p
+		if e := &t.entries[id]; t.matches(e, doc[p:]) {
+			p += int(e.size)
+			prev = id
+		} else {
+			id, p = s.lookup(t, prev, p)
+			if p < 0 {
+				return p
+			}
+			if id != anonymousEntry {
+				prev = id
+			}
+		}
+		if p < len(doc) && doc[p] != ':' {
+			p = skipSpace(doc, p)
+		}
+		if p == len(doc) || doc[p] != ':' {
+			return s.fail(p, "expected a colon after a member's name")
+		}
+		p++
+		if p < len(doc) && doc[p] <= ' ' {
+			p = skipSpace(doc, p)
+		}
+		e := &t.entries[id]
+		if e.node < 0 {
+			if at == 0 && s.f.opts.TrackUnknown {
+				s.noteUnknown(nameAt)
+			}
+			p = s.skipValue(p, depth)
+		} else {
+			if e.seen == visit && !s.again(e.node, nameAt, t.name(id)) {
+				return failed
+			}
+			e.seen = visit
+			p = s.value(e.node, p, depth)
+		}
+		if p < 0 {
+			return p
+		}
+		if p < len(doc) && doc[p] <= ' ' {
+			p = skipSpace(doc, p)
+		}
+		if p == len(doc) {
+			return s.fail(p, "unexpected end within an object")
+		}
+		switch doc[p] {
+		case ',':
+			p++
+			if p < len(doc) && doc[p] <= ' ' {
+				p = skipSpace(doc, p)
+			}
+		case '}':
+			return p + 1
+		default:
+			return s.fail(p, "expected a comma or a closing brace after a member")
+		}
+	}
+}
+
+// lookup reads a member's name that was not the one predicted, finds its entry, and corrects the prediction. It returns the
+// position behind the name.
+func (s *Scanner) lookup(t *names, prev int32, p int) (id int32, end int) {
+	// A member that is left out now and then is stepped over without unlearning it.
+	if id := t.entries[t.entries[prev].next].next; t.matches(&t.entries[id], s.doc[p:]) {
+		return id, p + int(t.entries[id].size)
+	}
+	if p == len(s.doc) || s.doc[p] != '"' {
+		return 0, s.fail(p, "expected the name of a member")
+	}
+	end, kind := s.string(p + 1)
+	if end < 0 {
+		return 0, end
+	}
+	name := s.doc[p+1 : end]
+	if kind == Escaped {
+		s.scratch, _ = Unescape(s.scratch[:0], name)
+		name = s.scratch
+	}
+	id = t.find(name)
+	if id == 0 {
+		if kind == Escaped {
+			return anonymousEntry, end + 1
+		}
+		known := len(t.entries)
+		if id = t.learn(name); int(id) < known && int(prev) >= t.wanted {
+			return id, end + 1 // the learned names were forgotten, prev among them
+		}
+	}
+	if id != anonymousEntry {
+		t.entries[prev].next = id
+	}
+	return id, end + 1
+}

@@ -1,0 +1,223 @@
+package jsonscan
+
+// The parts of a scan below the object loop: values on a path, values on none, and what both are made of. Each takes the
+// position where a value begins and returns the one behind it, or failed or stopped.
+
+// value reads a value that belongs to a node and records its span for the paths that end there.
+func (s *Scanner) value(at int32, p, depth int) int {
+	n := &s.f.nodes[at]
+	if p == len(s.doc) {
+		return s.fail(p, "expected a value")
+	}
+	start, end, kind := p, 0, Missing
+	switch c := s.doc[p]; {
+	case c == '{' && len(n.members) > 0:
+		kind, end = Object, s.object(at, p+1, depth+1)
+	case c == '[' && len(n.elems) > 0:
+		kind, end = Array, s.array(n, p+1, depth+1)
+	case c == '{':
+		kind, end = Object, s.skip(p, depth)
+	case c == '[':
+		kind, end = Array, s.skip(p, depth)
+	default:
+		end, kind = s.scalar(p)
+	}
+	if end < 0 {
+		return end
+	}
+	span := Span{Start: int32(start), End: int32(end), Kind: kind}
+	if kind == String || kind == Escaped {
+		span.Start++
+		span.End--
+	}
+	for _, i := range n.spans {
+		if s.spans[i].Kind == Missing {
+			s.left--
+		}
+		s.spans[i] = span
+	}
+	if s.left == 0 && s.f.opts.StopEarly {
+		return stopped
+	}
+	return end
+}
+
+// array reads an array some of whose elements belong to nodes, from behind its bracket to behind its closing one.
+func (s *Scanner) array(n *node, p, depth int) int {
+	if depth > s.f.opts.MaxDepth {
+		return s.fail(p-1, "nested too deep")
+	}
+	p = skipSpace(s.doc, p)
+	if p < len(s.doc) && s.doc[p] == ']' {
+		return p + 1
+	}
+	elems := n.elems
+	for i := 0; ; i++ {
+		if len(elems) > 0 && elems[0].index == i {
+			p = s.value(elems[0].node, p, depth)
+			elems = elems[1:]
+		} else {
+			p = s.skipValue(p, depth)
+		}
+		if p < 0 {
+			return p
+		}
+		p = skipSpace(s.doc, p)
+		switch {
+		case p < len(s.doc) && s.doc[p] == ',':
+			p = skipSpace(s.doc, p+1)
+		case p < len(s.doc) && s.doc[p] == ']':
+			return p + 1
+		default:
+			return s.fail(p, "expected a comma or a closing bracket after an element")
+		}
+	}
+}
+
+// again applies the policy for a member met a second time in its object; false means that the scan has failed.
+func (s *Scanner) again(at int32, offset int, name []byte) bool {
+	if s.f.opts.Duplicates == Reject {
+		s.err = &DuplicateError{Offset: offset, Name: string(name)}
+		return false
+	}
+	s.reset(at)
+	return true
+}
+
+// reset takes back what the first of two members of one name has set.
+func (s *Scanner) reset(at int32) {
+	n := &s.f.nodes[at]
+	for _, i := range n.spans {
+		if s.spans[i].Kind != Missing {
+			s.left++
+		}
+		s.spans[i] = Span{}
+	}
+	for _, m := range n.members {
+		s.reset(m.node)
+	}
+	for _, e := range n.elems {
+		s.reset(e.node)
+	}
+}
+
+// noteUnknown keeps the name of an unwanted member, which is known to be well-formed.
+func (s *Scanner) noteUnknown(p int) {
+	end, kind := stringEnd(s.doc, p+1)
+	s.unknown = append(s.unknown, Span{Start: int32(p + 1), End: int32(end), Kind: kind})
+}
+
+// scalar reads a string, number or literal.
+func (s *Scanner) scalar(p int) (end int, kind Kind) {
+	switch c := s.doc[p]; {
+	case c == '"':
+		if end, kind = s.string(p + 1); end < 0 {
+			return end, kind
+		}
+		return end + 1, kind
+	case c == '-' || c-'0' <= 9:
+		if end = numberEnd(s.doc, p); end < 0 {
+			return s.fail(^end, "invalid number"), Missing
+		}
+		return end, Number
+	}
+	if end, kind = literalEnd(s.doc, p); end == 0 {
+		return s.fail(p, "expected a value"), Missing
+	}
+	return end, kind
+}
+
+// string returns the position of the closing quote of the string whose first byte is at p.
+func (s *Scanner) string(p int) (end int, kind Kind) {
+	if end, kind = stringEnd(s.doc, p); end >= 0 {
+		return end, kind
+	}
+	switch at := ^end; {
+	case at == len(s.doc):
+		return s.fail(at, "unexpected end within a string"), kind
+	case s.doc[at] == '\\':
+		return s.fail(at, "invalid escape in a string"), kind
+	default:
+		return s.fail(at, "control character in a string"), kind
+	}
+}
+
+// skipValue reads a value that no path leads to or through.
+func (s *Scanner) skipValue(p, depth int) int {
+	if p == len(s.doc) {
+		return s.fail(p, "expected a value")
+	}
+	if c := s.doc[p]; c == '{' || c == '[' {
+		return s.skip(p, depth)
+	}
+	p, _ = s.scalar(p)
+	return p
+}
+
+// skip reads an object or array that stands at the given depth, without recursion: the kinds of the open brackets are bits of
+// Scanner.stack.
+func (s *Scanner) skip(p, depth int) int {
+	doc := s.doc
+	level := depth
+	var closing byte
+open: // at a bracket
+	if level++; level > s.f.opts.MaxDepth {
+		return s.fail(p, "nested too deep")
+	}
+	closing = doc[p] + 2 // in ASCII, both closing brackets stand two behind the opening ones
+	if closing == '}' {
+		s.stack[level>>6] |= 1 << (level & 63)
+	} else {
+		s.stack[level>>6] &^= 1 << (level & 63)
+	}
+	if p = skipSpace(doc, p+1); p < len(doc) && doc[p] == closing {
+		goto closed
+	}
+element:
+	if closing == '}' {
+		if p = s.skipName(p); p < 0 {
+			return p
+		}
+	}
+	if p < len(doc) && (doc[p] == '{' || doc[p] == '[') {
+		goto open
+	}
+	if p = s.skipValue(p, level); p < 0 {
+		return p
+	}
+after:
+	if p < len(doc) && doc[p] <= ' ' {
+		p = skipSpace(doc, p)
+	}
+	if p < len(doc) && doc[p] == ',' {
+		p = skipSpace(doc, p+1)
+		goto element
+	}
+	if p == len(doc) || doc[p] != closing {
+		return s.fail(p, "expected a comma or a closing bracket")
+	}
+closed:
+	p++
+	if level--; level == depth {
+		return p
+	}
+	closing = ']'
+	if s.stack[level>>6]>>(level&63)&1 != 0 {
+		closing = '}'
+	}
+	goto after
+}
+
+// skipName reads a member's name and the colon, up to its value.
+func (s *Scanner) skipName(p int) int {
+	if p == len(s.doc) || s.doc[p] != '"' {
+		return s.fail(p, "expected the name of a member")
+	}
+	if p, _ = s.string(p + 1); p < 0 {
+		return p
+	}
+	if p = skipSpace(s.doc, p+1); p == len(s.doc) || s.doc[p] != ':' {
+		return s.fail(p, "expected a colon after a member's name")
+	}
+	return skipSpace(s.doc, p+1)
+}
