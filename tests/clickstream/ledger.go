@@ -65,3 +65,6 @@ func (l *Ledger) MalformedTotal() (n int64) {
 	}
 	return n
 }
+
+// Users is the number of user ids that the stream draws from.
+func (l *Ledger) Users() int { return len(l.users) }
