@@ -7,6 +7,8 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	_ "time/tzdata" // the image has no zone files
+
 	_ "github.com/redpanda-data/benthos/v4/public/components/io"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 	_ "github.com/redpanda-data/connect/v4/public/components/kafka"
