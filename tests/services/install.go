@@ -259,10 +259,7 @@ func (c *cache) ensureCommand(ctx context.Context, command, debianPackage string
 // With runlevel 1 Debian's packages do not start the services they bring.
 var aptEnv = []string{"DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"}
 
-func onPath(command string) bool {
-	_, err := exec.LookPath(command)
-	return err == nil
-}
+func onPath(command string) bool { return findCommand(command) != "" }
 
 // run executes a command to its end; its output is in the error when it fails.
 func run(ctx context.Context, dir string, env []string, name string, args ...string) error {

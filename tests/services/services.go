@@ -127,7 +127,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	// Installed one after the other, so that what is printed reads well; started side by side.
-	for _, add := range []func(context.Context, *cache) error{c.addClickHouse} {
+	for _, add := range []func(context.Context, *cache) error{c.addClickHouse, c.addMariaDB, c.addKafka} {
 		if err := add(ctx, store); err != nil {
 			return nil, err
 		}
