@@ -1,0 +1,225 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+)
+
+// pingAfter is the idle time after which a pooled connection has to show that it still works.
+const pingAfter = 5 * time.Second
+
+// node is one address: its circuit, what is known of its health, and the pool of connections to it. It outlives layouts.
+type node struct {
+	cluster *Cluster
+	address string
+	circuit circuit
+
+	readOnly atomic.Bool  // the table cannot be written there: read-only, or missing
+	delay    atomic.Int64 // absolute_delay in seconds
+
+	slots chan struct{} // one element for each connection in use
+	mu    sync.Mutex
+	idle  []*Conn // the last one given back is the first to be used
+	gone  bool
+}
+
+func newNode(c *Cluster, address string) *node {
+	return &node{cluster: c, address: address, slots: make(chan struct{}, c.cfg.MaxConns)}
+}
+
+// acquire takes a pooled connection or opens one, if the circuit allows; its outcome is reported to the circuit.
+func (n *node) acquire(ctx context.Context, r *Replica) (*Conn, error) {
+	if err := n.circuit.allow(time.Now()); err != nil {
+		return nil, err
+	}
+	conn, err := n.take(ctx)
+	if err != nil {
+		n.verdict(ctx, err)
+		return nil, err
+	}
+	conn.replica = r
+	n.succeeded(false)
+	return conn, nil
+}
+
+// take waits for a free slot, and fills it with a connection that works.
+func (n *node) take(ctx context.Context) (*Conn, error) {
+	select {
+	case n.slots <- struct{}{}:
+	default:
+		select {
+		case n.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for one of %d connections to %s: %w", cap(n.slots), n.address, context.Cause(ctx))
+		}
+	}
+	for conn := n.pop(); conn != nil; conn = n.pop() {
+		if time.Since(conn.used) < pingAfter || conn.ping(ctx) == nil {
+			return conn, nil
+		}
+		conn.close()
+	}
+	conn, err := n.dial(ctx)
+	if err != nil {
+		<-n.slots
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (n *node) pop() *Conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.idle) == 0 {
+		return nil
+	}
+	last := len(n.idle) - 1
+	conn := n.idle[last]
+	n.idle[last] = nil
+	n.idle = n.idle[:last]
+	return conn
+}
+
+// dial opens a connection and waits until the server has said hello.
+func (n *node) dial(ctx context.Context) (*Conn, error) {
+	cfg := &n.cluster.cfg
+	raw, err := n.connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to %s: %w", n.address, err)
+	}
+	live := &liveConn{Conn: raw}
+	client, err := ch.Connect(ctx, live, ch.Options{
+		// The names in all queries are qualified; this database is the one that every server has.
+		Database:         "system",
+		User:             cfg.Username,
+		Password:         cfg.Password,
+		Compression:      cfg.Compression.option(),
+		ClientName:       "clickhouse_native",
+		HandshakeTimeout: cfg.HandshakeTimeout,
+		ReadTimeout:      cfg.HandshakeTimeout,
+	})
+	if err != nil {
+		_ = raw.Close()
+		if ch.IsException(err) {
+			return nil, typed(err, cfg.Username, n.address)
+		}
+		return nil, fmt.Errorf("connecting to %s: %w", n.address, err)
+	}
+	return &Conn{cluster: n.cluster, node: n, client: client, net: live}, nil
+}
+
+// connect opens the transport.
+func (n *node) connect(ctx context.Context) (net.Conn, error) {
+	cfg := &n.cluster.cfg
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	if cfg.TLS == nil {
+		return new(net.Dialer).DialContext(ctx, "tcp", n.address)
+	}
+	return (&tls.Dialer{Config: cfg.TLS}).DialContext(ctx, "tcp", n.address)
+}
+
+// probe tells whether the host accepts a connection and says hello.
+func (n *node) probe(ctx context.Context) error {
+	conn, err := n.dial(ctx)
+	if err != nil {
+		return err
+	}
+	conn.close()
+	return nil
+}
+
+// release takes a connection back, or closes it.
+func (n *node) release(c *Conn, err error) {
+	defer func() { <-n.slots }()
+	if err != nil {
+		n.verdict(context.Background(), err)
+	} else if !c.broken {
+		n.succeeded(true)
+	}
+	c.replica = nil
+	c.used = time.Now()
+	if c.broken || err != nil || !n.push(c) {
+		c.close()
+	}
+}
+
+// push pools the connection unless the node is no longer used.
+func (n *node) push(c *Conn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.gone {
+		return false
+	}
+	n.idle = append(n.idle, c)
+	return true
+}
+
+func (n *node) succeeded(proven bool) {
+	if n.circuit.success(proven) {
+		n.cluster.log.Info("host is back", "address", n.address)
+	}
+}
+
+// verdict tells the circuit what an error says about the host.
+func (n *node) verdict(ctx context.Context, err error) {
+	switch {
+	case ch.IsErr(err, proto.ErrTableIsReadOnly):
+		n.readOnly.Store(true) // until the next look at system.replicas
+		n.circuit.neutral()
+	case ch.IsException(err) && !isRefusal(err):
+		n.circuit.neutral() // it answers: what it has against the query is not its health
+	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+		n.circuit.neutral()
+	default:
+		if n.circuit.failure(time.Now(), err) {
+			n.cluster.log.Warn("host failed, leaving it alone for a while", "address", n.address, "error", err)
+			n.drop(time.Now())
+		}
+	}
+}
+
+// isRefusal tells whether the exception means that no query of ours will work there for now.
+func isRefusal(err error) bool {
+	var auth *AuthenticationError
+	return errors.As(err, &auth)
+}
+
+// drop closes the pooled connections that have not been used since.
+func (n *node) drop(since time.Time) {
+	n.mu.Lock()
+	var old []*Conn
+	keep := n.idle[:0]
+	for _, c := range n.idle {
+		if c.used.After(since) {
+			keep = append(keep, c)
+		} else {
+			old = append(old, c)
+		}
+	}
+	clear(n.idle[len(keep):])
+	n.idle = keep
+	n.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+// retire closes the pool for good; connections in use are closed when they are released.
+func (n *node) retire() {
+	n.mu.Lock()
+	n.gone = true
+	n.mu.Unlock()
+	n.drop(time.Now())
+}
+
+func (c *Conn) close() { _ = c.client.Close() }
