@@ -149,8 +149,8 @@ func (c *Cluster) kafkaProperties(b *Broker, controllerPort int) string {
 		"group.initial.rebalance.delay.ms": "0",
 		"group.min.session.timeout.ms":     "1000",
 		// A broker that was killed is let in again once its old session is over.
-		"broker.session.timeout.ms":    "6000",
-		"broker.heartbeat.interval.ms": "1000",
+		"broker.session.timeout.ms":    "3000",
+		"broker.heartbeat.interval.ms": "500",
 		// Events of tests carry old timestamps.
 		"log.retention.ms": "-1",
 		// Memory of the compaction thread, 128 MiB otherwise.

@@ -132,7 +132,37 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
-	return c, c.startAll(ctx)
+	if err := c.startAll(ctx); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Install downloads and installs what Start would, and starts nothing.
+func Install(ctx context.Context, opts Options) error {
+	if err := opts.setDefaults(); err != nil {
+		return fmt.Errorf("installing services: %w", err)
+	}
+	store, err := openCache(opts.Log)
+	if err != nil {
+		return err
+	}
+	if opts.ClickHouse && os.Getenv("CLICKHOUSE_ADDR") == "" {
+		if _, err := store.clickhouse(ctx); err != nil {
+			return err
+		}
+	}
+	if opts.MariaDB && os.Getenv("MYSQL_DSN") == "" {
+		if err := store.mariadb(ctx); err != nil {
+			return err
+		}
+	}
+	if opts.Kafka && os.Getenv("KAFKA_ADDR") == "" {
+		if _, err := store.kafka(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // makeDir also removes what killed runs have left behind.
