@@ -5,6 +5,7 @@ go 1.26.6
 require (
 	github.com/ClickHouse/ch-go v0.74.0
 	github.com/ClickHouse/clickhouse-go/v2 v2.50.0
+	github.com/benthos-clickhouse/connect v0.0.0-00010101000000-000000000000
 	github.com/dolthub/go-mysql-server v0.20.0
 	github.com/ebitengine/purego v0.10.1
 	github.com/go-sql-driver/mysql v1.10.1
