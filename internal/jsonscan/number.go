@@ -46,7 +46,8 @@ func ParseUint64(b []byte) (uint64, error) {
 
 // ParseFloat reads a JSON number as the nearest floating-point number of 64 or, if bits is 32, of 32 bits (rounded once, not by
 // way of 64). ErrNumberSyntax reports what the JSON grammar does not have, NaN, Inf and hexadecimal forms included; ErrNumberRange
-// a number whose nearest value would be infinite. One too small to be told from zero is zero. Nothing is allocated.
+// a number whose nearest value would be infinite. One too small to be told from zero is zero. Nothing is allocated, except on the
+// way to ErrNumberRange.
 func ParseFloat(b []byte, bits int) (float64, error) {
 	if len(b) == 0 {
 		return 0, ErrNumberSyntax

@@ -63,6 +63,19 @@ func (s *Scanner) Scan(doc []byte, spans []Span) error {
 	return nil
 }
 
+// Value checks a document that is one JSON value of any kind, with nothing but white space around it, and returns where the value
+// stands. It is for single values, such as defaults, not for streams of documents: it makes a Scanner each time. The errors
+// are those of Scan.
+func Value(doc []byte) (Span, error) {
+	f := Fields{nodes: make([]node, 1), opts: Options{MaxDepth: DefaultMaxDepth}}
+	s := f.NewScanner()
+	if err := s.Scan(doc, nil); err != nil && err != ErrNotObject {
+		return Span{}, err
+	}
+	w := walk{doc: doc, p: skipSpace(doc, 0)}
+	return w.value(), nil
+}
+
 // scanOther tells a document that is not an object from one that is not JSON.
 func (s *Scanner) scanOther(p int) error {
 	end := s.skipValue(p, 0)

@@ -127,7 +127,7 @@ func stringEnd(doc []byte, p int) (end int, kind Kind) {
 
 // escapeLen is the length of the escape at the start of s, 0 if it is not one.
 func escapeLen(s []byte) int {
-	if len(s) < 2 {
+	if len(s) < 2 || s[0] != '\\' {
 		return 0
 	}
 	switch s[1] {
