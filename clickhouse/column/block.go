@@ -1,0 +1,109 @@
+package column
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/benthos-clickhouse/connect/internal/jsonscan"
+)
+
+// Block collects rows for one insert, column by column, in wire form. It belongs to one goroutine at a time.
+type Block struct {
+	plan    *Plan
+	omitted uint64
+	cols    []blockColumn
+	input   proto.Input
+	rows    int
+}
+
+type blockColumn struct {
+	column
+	field *planned
+}
+
+// NewBlock returns an empty block for rows whose Reader.Omitted is omitted; these columns are not part of it.
+func (p *Plan) NewBlock(omitted uint64) *Block {
+	b := &Block{plan: p, omitted: omitted}
+	for i := range p.fields {
+		f := &p.fields[i]
+		if f.omit&omitted != 0 {
+			continue
+		}
+		c := f.codec.column()
+		b.cols = append(b.cols, blockColumn{column: c, field: f})
+		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: c})
+	}
+	return b
+}
+
+// Append adds the row that r holds to every column, or to none: then the error is a *RowError.
+func (b *Block) Append(r *Reader) error {
+	if !r.read {
+		return errors.New("appending a row before one was read")
+	}
+	if !r.settled {
+		r.settle()
+	}
+	if r.asideErr != nil {
+		return r.asideErr
+	}
+	if r.omitted != b.omitted || r.plan != b.plan {
+		return fmt.Errorf("appending a row without the columns %#x to a block without %#x", r.omitted, b.omitted)
+	}
+	if len(b.cols) == 0 {
+		return &RowError{Reason: "the row has a value for none of the columns"}
+	}
+	for i := range b.cols {
+		c := &b.cols[i]
+		if err := c.add(r); err != nil {
+			b.rollback(i)
+			return c.field.rowError(err)
+		}
+	}
+	b.rows++
+	return nil
+}
+
+// add appends the value of r for this column.
+func (c *blockColumn) add(r *Reader) error {
+	src, s := r.source(c.field)
+	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !c.field.nullable {
+		return c.field.fallback.append(c.column, &r.x)
+	}
+	return c.append(src, s, &r.x)
+}
+
+// rollback takes the row that failed at column last out of the columns before it, and what it left in that one.
+func (b *Block) rollback(last int) {
+	for i := 0; i <= last; i++ {
+		b.cols[i].truncate(b.rows)
+	}
+}
+
+// Rows returns how many rows the block holds.
+func (b *Block) Rows() int { return b.rows }
+
+// Omitted returns the mask the block was made for.
+func (b *Block) Omitted() uint64 { return b.omitted }
+
+// Bytes returns about how much memory the rows take, which is also about what they take on the wire before compression.
+func (b *Block) Bytes() int {
+	n := 0
+	for i := range b.cols {
+		n += b.cols[i].size()
+	}
+	return n
+}
+
+// Reset empties the block and keeps its memory.
+func (b *Block) Reset() {
+	b.rows = 0
+	for i := range b.cols {
+		b.cols[i].truncate(0)
+	}
+}
+
+// Input is the block as ch-go takes it. It stays the same slice over the block's life; what it shows are the rows of the moment.
+func (b *Block) Input() proto.Input { return b.input }
