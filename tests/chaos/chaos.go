@@ -1,0 +1,103 @@
+// Package chaos runs the real binary against real servers, breaks them at random moments from a seed, and counts at the end
+// what was lost and what is there twice.
+//
+// It owns the faults and the count. It must never help the pipeline: it heals what it broke, and nothing else.
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Options size a run.
+type Options struct {
+	Seed   uint64
+	Events int           // events to produce while faults go on
+	Faults int           // faults to make
+	Limit  time.Duration // for the whole run
+	Binary string        // the connect binary
+	Out    io.Writer     // progress; may be nil
+	// Only names the kinds of faults to make; all when empty.
+	Only []string
+	// Env is added to the connectors' environment.
+	Env []string
+}
+
+// Report is what a run came to.
+type Report struct {
+	Seed       uint64         `json:"seed"`
+	Faults     map[string]int `json:"faults"`
+	FaultCount int            `json:"fault_count"`
+	Events     int64          `json:"events"`
+	Rows       int64          `json:"rows"`
+	Duplicates int64          `json:"duplicates"`
+	Losses     int64          `json:"losses"`
+	ViewRows   int64          `json:"view_rows"` // events counted by a materialized view
+	WrongJoins int64          `json:"wrong_joins"`
+	Seconds    float64        `json:"seconds"`
+	Examples   []string       `json:"examples,omitempty"` // of lost and doubled events
+}
+
+// Passed tells whether every event is there exactly once, in the table and in its materialized view.
+func (r *Report) Passed() bool {
+	return r.Losses == 0 && r.Duplicates == 0 && r.WrongJoins == 0 && r.Rows == r.Events && r.ViewRows == r.Events
+}
+
+// Run makes the faults and returns the count. An error means that the run itself could not be carried through, which
+// includes a pipeline that does not catch up once everything is healed.
+func Run(ctx context.Context, opts Options) (_ *Report, err error) {
+	ctx, cancel := context.WithTimeout(ctx, opts.Limit)
+	defer cancel()
+	start := time.Now()
+	dir, err := os.MkdirTemp("", "benthos-clickhouse-chaos-")
+	if err != nil {
+		return nil, fmt.Errorf("making a working directory: %w", err)
+	}
+	w, err := newWorld(ctx, opts, dir)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, err
+	}
+	defer func() {
+		w.close()
+		if err == nil {
+			os.RemoveAll(dir)
+		} else {
+			err = fmt.Errorf("%w (seed %d; the connectors' logs are in %s)", err, opts.Seed, dir)
+		}
+	}()
+
+	produced := make(chan error, 1)
+	pctx, stopProducing := context.WithCancel(ctx)
+	defer stopProducing()
+	go func() { produced <- w.produce(pctx) }()
+
+	report := &Report{Seed: opts.Seed, Faults: map[string]int{}, Events: int64(opts.Events)}
+	rng := rand.New(rand.NewPCG(opts.Seed, 1))
+	if err := w.breakThings(ctx, rng, report); err != nil {
+		return nil, err
+	}
+	if err := w.heal(ctx); err != nil {
+		return nil, fmt.Errorf("healing: %w", err)
+	}
+	w.hurry()
+	if err := <-produced; err != nil {
+		return nil, fmt.Errorf("producing: %w", err)
+	}
+	if err := w.drain(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.count(ctx, report); err != nil {
+		return nil, err
+	}
+	report.Seconds = time.Since(start).Seconds()
+	if !report.Passed() {
+		w.keepLogs(filepath.Join(os.TempDir(), fmt.Sprintf("benthos-clickhouse-chaos-seed-%d", opts.Seed)))
+	}
+	return report, nil
+}

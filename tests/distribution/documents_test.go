@@ -1,0 +1,108 @@
+package distribution
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// block is a fenced block of code in a Markdown document.
+type block struct{ language, text string }
+
+var fence = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```")
+
+func blocks(t *testing.T, path string) (out []block) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+		out = append(out, block{m[1], m[2]})
+	}
+	return out
+}
+
+// Every whole pipeline in a document lints; fragments, which begin below the top level, are wrapped by their plugin's own tests.
+func TestPipelinesInDocumentsLint(t *testing.T) {
+	var docs []string
+	for _, pattern := range []string{"/README.md", "/docs/*.md", "/docs/reference/*.md"} {
+		found, err := filepath.Glob(root + pattern)
+		require.NoError(t, err)
+		docs = append(docs, found...)
+	}
+	linted := 0
+	file := filepath.Join(t.TempDir(), "block.yaml")
+	for _, doc := range docs {
+		for _, b := range blocks(t, doc) {
+			if b.language != "yaml" || !regexp.MustCompile(`(?m)^(input|output|pipeline):`).MatchString(b.text) {
+				continue
+			}
+			if strings.Contains(b.text, "# No default") { // a template with every field, not a pipeline
+				continue
+			}
+			require.NoError(t, os.WriteFile(file, []byte(b.text), 0o600))
+			out, ok := connect(t, []string{"MYSQL_DSN=reader@tcp(127.0.0.1:3306)/shop"}, "lint", "--skip-env-var-check", file)
+			require.True(t, ok, "%s:\n%s\n%s", doc, b.text, out)
+			linted++
+		}
+	}
+	require.NotZero(t, linted)
+}
+
+// The commands of the README are the targets of the Makefile and the sub-commands of the binary; `make demo` and the pipeline
+// itself run in package demo's tests, `make test` is what runs this.
+func TestCommandsInReadme(t *testing.T) {
+	dir := t.TempDir()
+	for _, b := range blocks(t, root+"/README.md") {
+		switch b.language {
+		case "sh":
+			for _, line := range strings.Split(strings.TrimSpace(b.text), "\n") {
+				runLine(t, dir, line)
+			}
+		case "yaml":
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "clicks.yaml"), []byte(b.text), 0o600))
+		}
+	}
+}
+
+func runLine(t *testing.T, dir, line string) {
+	t.Helper()
+	args := strings.Fields(line)
+	switch {
+	case args[0] == "make":
+		cmd := exec.CommandContext(t.Context(), "make", append([]string{"-n"}, args[1:]...)...)
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s: %s", line, out)
+	case args[0] == "./bin/connect" && args[1] == "lint":
+		out, ok := connect(t, nil, "lint", filepath.Join(dir, args[2]))
+		require.True(t, ok, "%s: %s", line, out)
+	case args[0] == "./bin/connect" && args[1] == "run":
+		require.FileExists(t, filepath.Join(dir, args[2]), "%s names a file that the README does not show", line)
+	default:
+		t.Fatalf("the README has a command that no test knows: %s", line)
+	}
+}
+
+func TestGoProgramInReadmeCompiles(t *testing.T) {
+	for _, b := range blocks(t, root+"/README.md") {
+		if b.language != "go" {
+			continue
+		}
+		// Inside the module, so that it builds against this checkout.
+		dir, err := os.MkdirTemp(filepath.Join(root, "cmd"), "readme")
+		require.NoError(t, err)
+		t.Cleanup(func() { os.RemoveAll(dir) })
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(b.text), 0o600))
+		cmd := exec.CommandContext(t.Context(), "go", "vet", "./cmd/"+filepath.Base(dir))
+		cmd.Dir = root
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return
+	}
+	t.Fatal("the README shows no Go program")
+}
