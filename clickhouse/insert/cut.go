@@ -1,0 +1,247 @@
+package insert
+
+import (
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
+	"github.com/benthos-clickhouse/connect/clickhouse/sharding"
+)
+
+// part is one block to be sent, and the records in it.
+type part struct {
+	shard   int
+	omitted uint64
+	name    string
+	block   *column.Block
+	rows    []int32 // rows[i] is the record in row i of the block
+}
+
+// cut is a batch taken apart into blocks.
+type cut struct {
+	target  *target
+	parts   []*part
+	byShard [][]*part
+	digest  uint64
+}
+
+// checkEvery is how many rows go into a block between two looks at its size.
+const checkEvery = 1024
+
+// cutter reads a batch and appends each record to its shard's block.
+type cutter struct {
+	w      *Writer
+	j      *job
+	t      *target
+	router sharding.Router
+	reader *column.Reader
+	cut    *cut
+	open   [][]*part // by shard: the parts still taking rows, one for each set of omitted columns
+	count  []int     // by shard: parts begun
+	keys   []column.Value
+}
+
+// cut reads the records that are not settled yet. Records that cannot be read are rejected on the way.
+func (w *Writer) cut(j *job, t *target) (*cut, error) {
+	router := t.router
+	if j.layout != t.layout {
+		var err error
+		if router, err = t.route(j.layout); err != nil {
+			return nil, fmt.Errorf("routing by the layout of the first attempt: %w", err)
+		}
+	}
+	shards := len(j.layout.Shards)
+	c := &cutter{
+		w: w, j: j, t: t, router: router, reader: t.takeReader(),
+		cut:  &cut{target: t, byShard: make([][]*part, shards)},
+		open: make([][]*part, shards), count: make([]int, shards), keys: make([]column.Value, len(t.keys)),
+	}
+	defer t.giveReader(c.reader)
+	if err := c.run(); err != nil {
+		c.cut.release()
+		return nil, err
+	}
+	for _, p := range c.cut.parts {
+		c.cut.byShard[p.shard] = append(c.cut.byShard[p.shard], p)
+	}
+	return c.cut, nil
+}
+
+func (c *cutter) run() error {
+	var rec Record
+	settled := c.j.settled
+	if c.j.naming.exact {
+		settled = nil // the cut is made again whole, to be compared with the one that was promised
+	}
+	for i := range c.j.source.Len() {
+		if settled != nil && settled[i] {
+			continue
+		}
+		rec.reset()
+		shard, omitted, err := c.place(i, &rec)
+		if err == nil {
+			var p *part
+			p = c.part(shard, omitted)
+			if err = p.block.Append(c.reader); err == nil {
+				p.rows = append(p.rows, int32(i))
+				if err := c.bound(p); err != nil {
+					return err
+				}
+			}
+		}
+		if err != nil {
+			var full *sizeError
+			if errors.As(err, &full) {
+				return err
+			}
+			shard, omitted = -1, 0
+			c.j.reject(rejection(i, err))
+		}
+		c.digest(i, &rec, shard, omitted)
+	}
+	return nil
+}
+
+// place reads record i and finds out where it goes.
+func (c *cutter) place(i int, rec *Record) (shard int, omitted uint64, err error) {
+	if err := c.j.source.Record(i, rec); err != nil {
+		return 0, 0, err
+	}
+	if err := read(c.reader, rec); err != nil {
+		return 0, 0, err
+	}
+	for k, col := range c.t.keys {
+		if err := c.reader.Key(col, &c.keys[k]); err != nil {
+			return 0, 0, err
+		}
+	}
+	shard, err = c.router.Shard(c.keys, c.j.identity(i, &rec.Provenance))
+	return shard, c.reader.Omitted(), err
+}
+
+// read hands a record to the reader.
+func read(r *column.Reader, rec *Record) error {
+	r.SetProvenance(rec.Provenance)
+	r.SetMeta(rec.Meta)
+	r.SetComputed(rec.Computed)
+	if rec.JSON != nil {
+		return r.ReadJSON(rec.JSON)
+	}
+	return r.ReadValue(rec.Value)
+}
+
+// part finds the block that takes rows of this shard and set of omitted columns.
+func (c *cutter) part(shard int, omitted uint64) *part {
+	for _, p := range c.open[shard] {
+		if p.omitted == omitted {
+			return p
+		}
+	}
+	p := &part{shard: shard, omitted: omitted, block: c.t.takeBlock(omitted)}
+	p.name = c.j.naming.block(shard, omitted, c.j.cuts, c.count[shard])
+	c.count[shard]++
+	c.open[shard] = append(c.open[shard], p)
+	c.cut.parts = append(c.cut.parts, p)
+	return p
+}
+
+// sizeError is ErrTooLarge with what was too large.
+type sizeError struct{ rows, bytes int }
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("%v (a block reached %d rows and %d bytes)", ErrTooLarge, e.rows, e.bytes)
+}
+
+func (e *sizeError) Unwrap() error { return ErrTooLarge }
+
+// bound closes a part that is as large as a block may be; the next row begins another one, unless the name allows for one only.
+func (c *cutter) bound(p *part) error {
+	n := len(p.rows)
+	full := n >= c.w.opts.MaxBlockRows
+	if !full && n%checkEvery == 0 {
+		full = p.block.Bytes() >= c.w.opts.MaxBlockBytes
+	}
+	if !full {
+		return nil
+	}
+	if c.j.naming.exact {
+		return &sizeError{rows: n, bytes: p.block.Bytes()}
+	}
+	open := c.open[p.shard]
+	for i := range open {
+		if open[i] == p {
+			c.open[p.shard] = append(open[:i], open[i+1:]...)
+			break
+		}
+	}
+	return nil
+}
+
+// digest condenses where each record goes, rejected ones included: a second attempt that would cut other blocks must not use the
+// names of the first.
+func (c *cutter) digest(i int, rec *Record, shard int, omitted uint64) {
+	const k1, k2, k3 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53
+	at := int64(i)
+	if rec.Provenance.Valid {
+		at = rec.Provenance.Offset
+	}
+	x := uint64(at)*k1 ^ uint64(shard+1)*k2 ^ omitted*k3
+	c.cut.digest = (bits.RotateLeft64(c.cut.digest, 23) ^ x) * k2
+	c.cut.digest ^= c.cut.digest >> 29
+}
+
+// rejection says what is wrong with record i.
+func rejection(i int, err error) Rejection {
+	r := Rejection{Index: i, Reason: err.Error()}
+	var row *column.RowError
+	if errors.As(err, &row) {
+		r.Column, r.Type, r.Reason = row.Column, row.Type, row.Reason
+	}
+	return r
+}
+
+// rows is how many rows the cut holds.
+func (c *cut) rows() int {
+	n := 0
+	for _, p := range c.parts {
+		n += len(p.rows)
+	}
+	return n
+}
+
+// release gives the blocks back; none may be in use.
+func (c *cut) release() {
+	for _, p := range c.parts {
+		if p.block != nil {
+			c.target.giveBlock(p.block)
+			p.block = nil
+		}
+	}
+}
+
+// rebuild makes a block of some of a batch's records again, to send it in smaller pieces or without the ones at fault. The
+// records have been read before, so an error means that the Source does not answer the same twice.
+func (j *job) rebuild(t *target, p *part, rows []int32, name string) (*part, error) {
+	j.mu.Lock() // a Source is used by one goroutine at a time
+	defer j.mu.Unlock()
+	r := t.takeReader()
+	defer t.giveReader(r)
+	again := &part{shard: p.shard, omitted: p.omitted, name: name, block: t.takeBlock(p.omitted), rows: rows}
+	j.rebuilt = append(j.rebuilt, again)
+	var rec Record
+	for _, i := range rows {
+		rec.reset()
+		err := j.source.Record(int(i), &rec)
+		if err == nil {
+			err = read(r, &rec)
+		}
+		if err == nil {
+			err = again.block.Append(r)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading record %d again: %w", i, err)
+		}
+	}
+	return again, nil
+}

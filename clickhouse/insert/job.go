@@ -1,0 +1,123 @@
+package insert
+
+import (
+	"sync"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
+	"github.com/benthos-clickhouse/connect/clickhouse/sharding"
+	"github.com/benthos-clickhouse/connect/delivery"
+)
+
+// job is one Write: the records, where they are to go, and what has become of each so far. The goroutines of the shards share it.
+type job struct {
+	source   Source
+	layout   *cluster.Layout // the one first tried with; it does not change within a Write
+	naming   naming
+	sequence int64          // number of record 0 where records have no provenance
+	lease    delivery.Lease // nil under at-least-once
+	cuts     int            // how often the batch has been cut
+
+	mu        sync.Mutex
+	landed    map[string]bool // names of the blocks that are acknowledged or spooled
+	settled   []bool          // by record: acknowledged, rejected, or spooled. Kept only once a second cut may come
+	result    Result
+	rebuilt   []*part   // blocks made beside the cut, to be given back with it
+	ambiguous time.Time // when a block was first sent whose fate was unknown
+}
+
+// identity is what routing without a key draws from.
+func (j *job) identity(i int, p *column.Provenance) sharding.Record {
+	if p.Valid {
+		return sharding.Record{Topic: p.Topic, Partition: p.Partition, Offset: p.Offset}
+	}
+	return sharding.Record{Offset: j.sequence + int64(i)}
+}
+
+// acknowledge notes that a part's rows are in their shard.
+func (j *job) acknowledge(p *part) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, i := range p.rows {
+		if j.settled == nil || !j.settled[i] { // neither found at fault nor on disk
+			j.result.Inserted++
+		}
+	}
+	j.settle(p.rows, p.name)
+}
+
+// spooled notes that a part's rows are on disk.
+func (j *job) spooled(p *part) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.result.Spooled += len(p.rows)
+	j.settle(p.rows, p.name)
+}
+
+// reject notes a record that can never be inserted.
+func (j *job) reject(r Rejection) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.settled != nil && j.settled[r.Index] {
+		return // in an earlier cut
+	}
+	j.result.Rejected = append(j.result.Rejected, r)
+	j.settle([]int32{int32(r.Index)}, "")
+}
+
+// settle must be called with mu held.
+func (j *job) settle(rows []int32, name string) {
+	if j.settled == nil {
+		j.settled = make([]bool, j.source.Len())
+	}
+	for _, i := range rows {
+		j.settled[i] = true
+	}
+	if name == "" {
+		return
+	}
+	if j.landed == nil {
+		j.landed = map[string]bool{}
+	}
+	j.landed[name] = true
+}
+
+// has tells whether the block of this name is acknowledged or spooled.
+func (j *job) has(name string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.landed[name]
+}
+
+// mayLand notes that a block was sent whose fate is unknown.
+func (j *job) mayLand(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.ambiguous.IsZero() {
+		j.ambiguous = at
+	}
+}
+
+// release gives back the blocks that were made beside the cut's.
+func (j *job) release(t *target) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, p := range j.rebuilt {
+		t.giveBlock(p.block)
+	}
+	j.rebuilt = nil
+}
+
+// discard gives back one of them at once.
+func (j *job) discard(t *target, p *part) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := range j.rebuilt {
+		if j.rebuilt[i] == p {
+			j.rebuilt = append(j.rebuilt[:i], j.rebuilt[i+1:]...)
+			t.giveBlock(p.block)
+			return
+		}
+	}
+}

@@ -1,0 +1,266 @@
+package insert
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	ch "github.com/ClickHouse/ch-go"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/delivery"
+)
+
+// Writer inserts batches into the local tables of one cluster. It is safe for concurrent use.
+type Writer struct {
+	opts Options
+	log  *slog.Logger
+	sink string
+
+	target   atomic.Pointer[target]
+	targetMu sync.Mutex // one change of the target at a time
+	sequence atomic.Int64
+	base     []ch.Setting // of every INSERT, but for the block's name
+
+	pacesMu sync.Mutex
+	paces   map[int]*pace
+
+	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
+	closed  atomic.Bool
+}
+
+// Open prepares the insertion into the cluster's table: its columns are planned, its sharding expression is bound and proved
+// equal to the server's. Errors that nothing but a change elsewhere can cure are a *PermanentError, or cluster.Fatal.
+func Open(ctx context.Context, opts Options) (*Writer, error) {
+	opts.setDefaults()
+	if err := opts.Validate(); err != nil {
+		return nil, err
+	}
+	l := opts.Cluster.Layout()
+	w := &Writer{opts: opts, log: opts.Logger, sink: opts.Sink, paces: map[int]*pace{}}
+	if w.sink == "" {
+		w.sink = l.Table.Database + "." + l.Table.Name
+	}
+	w.base = baseSettings(opts.Settings)
+	if err := w.check(ctx, l); err != nil {
+		return nil, err
+	}
+	t, err := w.newTarget(ctx, l)
+	if err != nil {
+		return nil, fmt.Errorf("preparing inserts into %s.%s: %w", l.Table.Database, l.Table.Name, err)
+	}
+	w.target.Store(t)
+	return w, nil
+}
+
+// Close makes every further Write fail. Writes under way end with their contexts.
+func (w *Writer) Close() { w.closed.Store(true) }
+
+// Write inserts a batch and returns when every shard has acknowledged, or nothing is left to try. lease is the right to insert
+// the range that the batch is, or nil.
+//
+// On an error some shards may have the batch's rows, others not. Under exactly-once the same batch can be written again without
+// doubling any; under at-least-once rows that had been acknowledged are doubled then.
+func (w *Writer) Write(ctx context.Context, source Source, lease delivery.Lease) (Result, error) {
+	if w.closed.Load() {
+		return Result{}, ErrClosed
+	}
+	if source.Len() == 0 {
+		return Result{}, nil
+	}
+	switch w.opts.Delivery {
+	case DeliveryAtLeastOnce:
+		lease = nil
+	case DeliveryExactlyOnce:
+		if lease == nil {
+			return Result{}, &PermanentError{Err: ErrNoLease}
+		}
+	}
+	if lease != nil {
+		return w.writeRange(ctx, source, lease)
+	}
+	t, err := w.current(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	n := int64(source.Len())
+	j := &job{source: source, layout: t.layout, naming: freshNaming(w.sink), sequence: w.sequence.Add(n) - n}
+	return w.finish(j, w.run(ctx, j, nil))
+}
+
+// finish makes the answer of a Write.
+func (w *Writer) finish(j *job, err error) (Result, error) {
+	if err != nil {
+		return Result{}, unavailable(err)
+	}
+	if n := len(j.result.Rejected); n > 0 {
+		w.opts.Observer.Rejected(n)
+		slices.SortFunc(j.result.Rejected, func(a, b Rejection) int { return a.Index - b.Index })
+	}
+	return j.result, nil
+}
+
+// run cuts and sends the batch, again and again while its table changes under it. promise is called with the first cut and
+// each later one before anything of it is sent; nil without a lease.
+func (w *Writer) run(ctx context.Context, j *job, promise func(context.Context, *cut) error) error {
+	for {
+		t, err := w.current(ctx)
+		if err != nil {
+			return err
+		}
+		stale, err := w.runOnce(ctx, j, t, promise)
+		if stale == nil {
+			return err
+		}
+		if j.cuts++; j.cuts >= w.opts.Retries.MaxAttempts {
+			return stale.err
+		}
+		w.log.Info("the table's columns changed, reading them again", "table", w.sink, "error", stale.err)
+		if err := w.refresh(ctx, t); err != nil {
+			w.log.Warn("the table's columns could not be read", "table", w.sink, "error", err)
+		}
+		if err := sleep(ctx, w.opts.Retries.backoff(j.cuts)); err != nil {
+			return err
+		}
+	}
+}
+
+// runOnce makes one cut and sends what of it is not in yet.
+func (w *Writer) runOnce(ctx context.Context, j *job, t *target, promise func(context.Context, *cut) error) (*staleError, error) {
+	c, err := w.cut(j, t)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		c.release()
+		j.release(t)
+	}()
+	if n := len(j.result.Rejected); n > 0 && !w.opts.KeepRejected {
+		return nil, &RejectedError{First: j.result.Rejected[0], Count: n}
+	}
+	if promise != nil {
+		if err := promise(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	err = w.send(ctx, j, c)
+	var stale *staleError
+	if errors.As(err, &stale) {
+		return stale, nil
+	}
+	return nil, err
+}
+
+// current is the target for the cluster's present layout, made anew when that has changed.
+func (w *Writer) current(ctx context.Context) (*target, error) {
+	t := w.target.Load()
+	if l := w.opts.Cluster.Layout(); l == t.layout {
+		return t, nil
+	}
+	w.targetMu.Lock()
+	defer w.targetMu.Unlock()
+	t = w.target.Load()
+	l := w.opts.Cluster.Layout()
+	if l == t.layout {
+		return t, nil
+	}
+	next, err := w.newTarget(ctx, l)
+	if err != nil {
+		return nil, fmt.Errorf("taking up the changed table %s: %w", w.sink, err)
+	}
+	w.target.Store(next)
+	return next, nil
+}
+
+// refresh reads the topology and the columns again, unless that has been done since t.
+func (w *Writer) refresh(ctx context.Context, t *target) error {
+	if w.target.Load() != t {
+		return nil
+	}
+	_, err := w.opts.Cluster.Refresh(ctx)
+	return err
+}
+
+// Ready tells whether each shard that rows may go to has a replica that can be used; the error says what is waited for.
+func (w *Writer) Ready(ctx context.Context) error {
+	l := w.opts.Cluster.Layout()
+	var missing []error
+	for i := range l.Shards {
+		if l.Shards[i].Weight == 0 {
+			continue
+		}
+		conn, err := w.opts.Cluster.Acquire(ctx, l, i)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		conn.Release(nil)
+	}
+	if len(missing) > 0 {
+		return &UnavailableError{Shards: missing}
+	}
+	return nil
+}
+
+// unavailable turns the failure of shards that could not be reached, and nothing else, into an *UnavailableError.
+func unavailable(err error) error {
+	failed := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		failed = joined.Unwrap()
+	}
+	for _, err := range failed {
+		var shard *ShardError
+		if !errors.As(err, &shard) || ch.IsException(err) || errors.Is(err, delivery.ErrLost) {
+			return fmt.Errorf("%w", err)
+		}
+	}
+	return &UnavailableError{Shards: failed}
+}
+
+// pace is what all Writes share about a shard.
+func (w *Writer) pace(shard int) *pace {
+	w.pacesMu.Lock()
+	defer w.pacesMu.Unlock()
+	p, ok := w.paces[shard]
+	if !ok {
+		p = new(pace)
+		w.paces[shard] = p
+	}
+	return p
+}
+
+// baseSettings are those of every INSERT. What they are for stands in options.go, at owned.
+func baseSettings(extra map[string]string) []ch.Setting {
+	settings := []ch.Setting{
+		{Key: "async_insert", Value: "0", Important: true},
+		{Key: "insert_deduplicate", Value: "1", Important: true},
+		{Key: "deduplicate_blocks_in_dependent_materialized_views", Value: "1", Important: true},
+		{Key: "max_partitions_per_insert_block", Value: "0", Important: true},
+		{Key: "min_insert_block_size_rows", Value: "0", Important: true},
+		{Key: "min_insert_block_size_bytes", Value: "0", Important: true},
+		{Key: "max_insert_block_size", Value: "4294967295", Important: true},
+	}
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		settings = append(settings, ch.Setting{Key: name, Value: extra[name], Important: true})
+	}
+	return settings
+}
+
+// settings are those of the INSERT of the block with this name.
+func (w *Writer) settings(name string) []ch.Setting {
+	if name == "" {
+		return w.base
+	}
+	return append(w.base[:len(w.base):len(w.base)], ch.Setting{Key: "insert_deduplication_token", Value: name, Important: true})
+}
+
+// since is the clock of the deduplication window.
+func since(t time.Time) time.Duration { return time.Since(t) }
+
+var _ = cluster.Fatal

@@ -1,0 +1,211 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/cespare/xxhash/v2"
+)
+
+const (
+	suffix    = ".chspool"
+	temporary = ".tmp"
+)
+
+// Spool is a directory of blocks with a bound. It is safe for concurrent use by one process.
+type Spool struct {
+	dir string
+	max int64
+
+	mu   sync.Mutex
+	size int64
+}
+
+// Open makes the directory if it is not there. maxBytes bounds the sum of the files; 0 means no bound. Temporary files that a
+// crash left behind are removed: they were never acknowledged.
+func Open(dir string, maxBytes int64) (*Spool, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, fmt.Errorf("making spool directory: %w", err)
+	}
+	s := &Spool{dir: dir, max: maxBytes}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("reading spool directory: %w", err)
+	}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if strings.HasSuffix(e.Name(), suffix+temporary) {
+			if err := os.Remove(path); err != nil {
+				return nil, fmt.Errorf("removing unfinished spool file: %w", err)
+			}
+			continue
+		}
+		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), suffix) {
+			s.size += info.Size()
+		}
+	}
+	return s, nil
+}
+
+// Size is the sum of the files' bytes.
+func (s *Spool) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// Put writes a block and returns once it would survive a crash of the machine. A block of the same name and shard replaces the
+// file of the first. ErrFull when the bound is reached; any other error is the file system's. Either way nothing is left behind.
+func (s *Spool) Put(h Header, input proto.Input) (path string, err error) {
+	data, err := encode(h, input)
+	if err != nil {
+		return "", fmt.Errorf("encoding block %q: %w", h.Name, err)
+	}
+	path = filepath.Join(s.dir, fileName(h))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var replaced int64
+	if info, err := os.Stat(path); err == nil {
+		replaced = info.Size()
+	}
+	grown := s.size - replaced + int64(len(data))
+	if s.max > 0 && grown > s.max {
+		return "", fmt.Errorf("spooling %d bytes to %q, which holds %d of %d: %w", len(data), s.dir, s.size, s.max, ErrFull)
+	}
+	if err := writeDurably(path, data); err != nil {
+		return "", err
+	}
+	s.size = grown
+	return path, nil
+}
+
+// fileName is the same for the same block, so that a batch that is spooled again after a crash takes no second place.
+func fileName(h Header) string {
+	clean := strings.Map(func(r rune) rune {
+		if r == '.' || r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' {
+			return r
+		}
+		return '_'
+	}, h.Database+"."+h.Table)
+	return fmt.Sprintf("%s-shard%d-%016x%s", clean, h.Shard+1, xxhash.Sum64String(h.Name), suffix)
+}
+
+func writeDurably(path string, data []byte) (err error) {
+	tmp := path + temporary
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("creating spool file: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close(), ignoreMissing(os.Remove(tmp)))
+		}
+	}()
+	if _, err := f.Write(data); err != nil {
+		return fmt.Errorf("writing spool file: %w", err)
+	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("syncing spool file: %w", err)
+	}
+	if err := os.Rename(tmp, path); err != nil {
+		return fmt.Errorf("renaming spool file: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("closing spool file: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// syncDir makes a rename in the directory durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return fmt.Errorf("opening spool directory: %w", err)
+	}
+	if err := errors.Join(d.Sync(), d.Close()); err != nil {
+		return fmt.Errorf("syncing spool directory: %w", err)
+	}
+	return nil
+}
+
+// Entry is one file of a spool.
+type Entry struct {
+	Path   string
+	Bytes  int64
+	Header Header
+	Err    error // *CorruptError when the header cannot be read; Header is then empty
+}
+
+// List reads the headers of a directory's files, oldest block first. Files that are not the spool's are passed over.
+func List(dir string) ([]Entry, error) {
+	names, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*"+suffix))
+	if err != nil {
+		return nil, fmt.Errorf("listing spool: %w", err)
+	}
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("listing spool: %w", err)
+	}
+	entries := make([]Entry, 0, len(names))
+	for _, path := range names {
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // dropped since
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading spool file: %w", err)
+		}
+		e := Entry{Path: path, Bytes: int64(len(data))}
+		h, _, err := decodeHeader(data)
+		if err != nil {
+			e.Err = &CorruptError{Path: path, Reason: err.Error()}
+		} else {
+			e.Header = h
+		}
+		entries = append(entries, e)
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Header.Written.Compare(b.Header.Written) })
+	return entries, nil
+}
+
+// escapeGlob keeps a directory's own name from being read as a pattern.
+func escapeGlob(dir string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(dir)
+}
+
+// Read returns a file's block, ready to be sent. The error is a *CorruptError when the bytes are not what was written.
+func Read(path string) (Header, proto.Input, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Header{}, nil, fmt.Errorf("reading spool file: %w", err)
+	}
+	h, input, err := decode(data)
+	if err != nil {
+		return h, nil, &CorruptError{Path: path, Reason: err.Error()}
+	}
+	return h, input, nil
+}
+
+// Drop deletes a file for good.
+func Drop(path string) error {
+	if !strings.HasSuffix(path, suffix) {
+		return fmt.Errorf("dropping %q: not a spool file (*%s)", path, suffix)
+	}
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("dropping spool file: %w", err)
+	}
+	return syncDir(filepath.Dir(path))
+}
