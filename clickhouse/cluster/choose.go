@@ -42,7 +42,7 @@ func (c *Cluster) tier(r *Replica, avoid []*Replica, now time.Time) int {
 	switch {
 	case !closed && !probe:
 		return tierOpen
-	case r.node.readOnly.Load():
+	case r.state.readOnly.Load():
 		return tierReadOnly
 	case probe:
 		return tierInDoubt
@@ -55,7 +55,7 @@ func (c *Cluster) tier(r *Replica, avoid []*Replica, now time.Time) int {
 }
 
 func (c *Cluster) lagging(r *Replica) bool {
-	return c.cfg.MaxDelay >= 0 && time.Duration(r.node.delay.Load())*time.Second > c.cfg.MaxDelay
+	return c.cfg.MaxDelay >= 0 && time.Duration(r.state.delay.Load())*time.Second > c.cfg.MaxDelay
 }
 
 // byPolicy returns the replicas in the order that the policy gives without regard to their health.

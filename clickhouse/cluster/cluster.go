@@ -27,9 +27,10 @@ type Cluster struct {
 	asked     chan struct{}
 
 	mu      sync.Mutex
-	nodes   map[string]*node // by address
-	order   []string         // addresses to ask for the topology, the one that answered last first
-	changed chan struct{}    // closed at the next change
+	nodes   map[string]*node  // by address
+	states  map[string]*state // by address and default database
+	order   []string          // addresses to ask for the topology, the one that answered last first
+	changed chan struct{}     // closed at the next change
 	seen    map[uint32]string
 	rounds  map[uint32]*atomic.Uint32 // round-robin counters by shard number
 	closed  bool
@@ -50,6 +51,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 		log:     cfg.Logger,
 		asked:   make(chan struct{}, 1),
 		nodes:   map[string]*node{},
+		states:  map[string]*state{},
 		order:   append([]string(nil), cfg.bootstrap()...),
 		changed: make(chan struct{}),
 		seen:    map[uint32]string{},

@@ -303,8 +303,21 @@ func (c *Cluster) replica(m member, asked string) *Replica {
 	}
 	r := &Replica{Shard: m.shard, Number: m.replica, Host: host, Port: m.port}
 	r.Address = c.reachable(r.ID())
-	r.node = c.node(r.Address)
+	r.DefaultDatabase = m.database
+	c.attach(r)
 	return r
+}
+
+// attach gives the replica what outlives it.
+func (c *Cluster) attach(r *Replica) {
+	r.node = c.node(r.Address)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := r.Address + "/" + r.DefaultDatabase
+	if c.states[key] == nil {
+		c.states[key] = new(state)
+	}
+	r.state = c.states[key]
 }
 
 func (c *Cluster) reachable(address string) string {
@@ -356,7 +369,7 @@ func (c *Cluster) explicitReplica(address string) (*Replica, error) {
 		return nil, &ConfigError{Field: "shards", Reason: fmt.Sprintf("%q has no port number", address)}
 	}
 	r := &Replica{Host: host, Port: uint16(port), Address: c.reachable(address)}
-	r.node = c.node(r.Address)
+	c.attach(r)
 	return r, nil
 }
 

@@ -35,7 +35,7 @@ func (c *Cluster) pollHealth(ctx context.Context, l *Layout) {
 		s := &l.Shards[i]
 		for _, r := range s.Replicas {
 			closed, probe := r.node.circuit.usable(time.Now())
-			if !closed && !probe || closed && !l.Table.Replicated() && !r.node.readOnly.Load() {
+			if !closed && !probe || closed && !l.Table.Replicated() && !r.state.readOnly.Load() {
 				continue
 			}
 			g.Go(func() error {
@@ -74,8 +74,8 @@ func (c *Cluster) note(r *Replica, rows [][]string) {
 		delay, _ = strconv.ParseInt(rows[0][1], 10, 64)
 	}
 	wasLagging := c.lagging(r)
-	wasReadOnly := r.node.readOnly.Swap(readOnly)
-	r.node.delay.Store(delay)
+	wasReadOnly := r.state.readOnly.Swap(readOnly)
+	r.state.delay.Store(delay)
 	lagging := c.lagging(r)
 	if readOnly != wasReadOnly || lagging != wasLagging {
 		c.log.Warn("replica changed its state", "replica", r.String(), "read_only", readOnly, "absolute_delay_seconds", delay, "passed_over", readOnly || lagging)
@@ -94,7 +94,7 @@ type Health struct {
 func (r *Replica) Health() Health {
 	closed, _ := r.node.circuit.usable(time.Now())
 	return Health{
-		Up: closed, ReadOnly: r.node.readOnly.Load(), Lagging: r.node.cluster.lagging(r),
-		Delay: time.Duration(r.node.delay.Load()) * time.Second,
+		Up: closed, ReadOnly: r.state.readOnly.Load(), Lagging: r.node.cluster.lagging(r),
+		Delay: time.Duration(r.state.delay.Load()) * time.Second,
 	}
 }

@@ -93,11 +93,20 @@ type Replica struct {
 	Host    string // host_name in system.clusters
 	Port    uint16
 	Address string // host:port dialled, after address_map
-	node    *node
+	// DefaultDatabase is default_database of the cluster's definition: hosts that serve several shards tell them apart by it.
+	DefaultDatabase string
+	node            *node
+	state           *state
 }
 
-// ID names the replica independently of how it is reached: host:port as the cluster defines it.
-func (r *Replica) ID() string { return net.JoinHostPort(r.Host, strconv.Itoa(int(r.Port))) }
+// ID names the replica independently of how it is reached: host:port as the cluster defines it, and its default database.
+func (r *Replica) ID() string {
+	id := net.JoinHostPort(r.Host, strconv.Itoa(int(r.Port)))
+	if r.DefaultDatabase != "" {
+		id += "/" + r.DefaultDatabase
+	}
+	return id
+}
 
 // String names the replica in messages.
 func (r *Replica) String() string {

@@ -17,14 +17,17 @@ import (
 // pingAfter is the idle time after which a pooled connection has to show that it still works.
 const pingAfter = 5 * time.Second
 
-// node is one address: its circuit, what is known of its health, and the pool of connections to it. It outlives layouts.
+// state is what is known of the table on one replica. It outlives layouts.
+type state struct {
+	readOnly atomic.Bool  // it cannot be written there: read-only, or missing
+	delay    atomic.Int64 // absolute_delay in seconds
+}
+
+// node is one address: its circuit, and the pool of connections to it. It outlives layouts.
 type node struct {
 	cluster *Cluster
 	address string
 	circuit circuit
-
-	readOnly atomic.Bool  // the table cannot be written there: read-only, or missing
-	delay    atomic.Int64 // absolute_delay in seconds
 
 	slots chan struct{} // one element for each connection in use
 	mu    sync.Mutex
@@ -43,7 +46,7 @@ func (n *node) acquire(ctx context.Context, r *Replica) (*Conn, error) {
 	}
 	conn, err := n.take(ctx)
 	if err != nil {
-		n.verdict(ctx, err)
+		n.verdict(ctx, r, err)
 		return nil, err
 	}
 	conn.replica = r
@@ -142,7 +145,7 @@ func (n *node) probe(ctx context.Context) error {
 func (n *node) release(c *Conn, err error) {
 	defer func() { <-n.slots }()
 	if err != nil {
-		n.verdict(context.Background(), err)
+		n.verdict(context.Background(), c.replica, err)
 	} else if !c.broken {
 		n.succeeded(true)
 	}
@@ -170,12 +173,12 @@ func (n *node) succeeded(proven bool) {
 	}
 }
 
-// verdict tells the circuit what an error says about the host.
-func (n *node) verdict(ctx context.Context, err error) {
+// verdict tells the circuit what an error says about the host, and the replica what it says about the table.
+func (n *node) verdict(ctx context.Context, r *Replica, err error) {
+	if r != nil && ch.IsErr(err, proto.ErrTableIsReadOnly) {
+		r.state.readOnly.Store(true) // until the next look at the replica
+	}
 	switch {
-	case ch.IsErr(err, proto.ErrTableIsReadOnly):
-		n.readOnly.Store(true) // until the next look at system.replicas
-		n.circuit.neutral()
 	case ch.IsException(err) && !isRefusal(err):
 		n.circuit.neutral() // it answers: what it has against the query is not its health
 	case ctx.Err() != nil, errors.Is(err, context.Canceled):

@@ -89,7 +89,7 @@ func (c *Cluster) missing(l *Layout, all []description) error {
 		var notFound *TableNotFoundError
 		switch {
 		case errors.As(d.err, &notFound) && has[d.shard.Number]:
-			if !d.replica.node.readOnly.Swap(true) {
+			if !d.replica.state.readOnly.Swap(true) {
 				c.log.Warn("replica does not have the table, passing it over", "shard", d.shard.Number, "replica", d.replica.String(), "error", d.err)
 			}
 		case d.err != nil && Fatal(d.err):
