@@ -1,0 +1,303 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// What happens at a rebalance, in kgo's order: onRevoked or onLost for what goes, before the group is joined (eager) or after it was (cooperative;
+// nobody else gets the partition until this member joins once more); onAssigned, also when nothing came; onFetched and position for what came. kgo runs
+// none of the first three while records are being polled, and sends no commit between joining and being synced.
+
+// fetched is a partition's committed offset as the coordinator answered it.
+type fetched struct {
+	offset   int64
+	metadata string
+}
+
+// onAssigned notes who we are. A member that the group had expelled comes back under another id, and kgo goes on with the partitions that it gets
+// again as if nothing had been: another member may have owned them meanwhile, so that what we hold of them is void.
+func (s *session) onAssigned(_ context.Context, client *kgo.Client, _ map[string][]int32) {
+	id, _ := client.GroupMetadata()
+	s.mu.Lock()
+	replaced := s.memberID != "" && s.memberID != id
+	if s.memberID == "" {
+		s.memberID = id
+	}
+	s.mu.Unlock()
+	if replaced {
+		s.fail(ErrMemberReplaced)
+	}
+}
+
+// onRevoked lets the ranges under way come to their end and commits them, within the time that the group allows; what is not done by then
+// is the next owner's to recover.
+func (s *session) onRevoked(_ context.Context, _ *kgo.Client, revoked map[string][]int32) {
+	limit := s.cfg.rebalanceTimeout - s.cfg.heartbeatInterval
+	limit -= limit / 5 // the next join has to arrive within the timeout too
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	parts := s.drain(revoked)
+	for {
+		s.mu.Lock()
+		busy := false
+		for _, p := range parts {
+			// After Close no answer comes any more: only the commits are waited for.
+			busy = busy || p.gone == nil && (p.dirty || p.sent || p.outstanding() && !s.closing)
+		}
+		ended := s.idle
+		s.mu.Unlock()
+		if !busy {
+			break
+		}
+		select {
+		case <-ended:
+			continue
+		case <-s.failed:
+		case <-deadline.C:
+			s.log.Warnf("Ranges of %d partitions that are being revoked did not end within %v: their next owner finishes them", len(parts), limit)
+		}
+		break
+	}
+	s.release(parts, errRevoked)
+}
+
+var (
+	errRevoked = errors.New("partition was revoked")
+	errExpired = errors.New("group membership was lost")
+)
+
+// drain stops delivering from the partitions.
+func (s *session) drain(revoked map[string][]int32) map[topicPart]*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	parts := s.ownedLocked(revoked)
+	for _, p := range parts {
+		p.draining = true
+		p.discard()
+	}
+	s.balanceLocked()
+	return parts
+}
+
+func (s *session) ownedLocked(which map[string][]int32) map[topicPart]*partition {
+	parts := map[topicPart]*partition{}
+	for topic, nums := range which {
+		for _, num := range nums {
+			if p := s.parts[topicPart{topic, num}]; p != nil {
+				parts[topicPart{topic, num}] = p
+			}
+		}
+	}
+	return parts
+}
+
+func (s *session) release(parts map[topicPart]*partition, why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for tp, p := range parts {
+		p.lose(why)
+		if s.parts[tp] == p {
+			delete(s.parts, tp)
+		}
+		s.metrics.forget(tp)
+	}
+}
+
+// onLost runs when the group no longer counts us in: there is nothing left to commit under.
+func (s *session) onLost(_ context.Context, _ *kgo.Client, lost map[string][]int32) {
+	s.mu.Lock()
+	parts := s.ownedLocked(lost)
+	s.mu.Unlock()
+	s.release(parts, errExpired)
+}
+
+// onFetched keeps the committed offsets and their metadata for position, which kgo calls next.
+func (s *session) onFetched(_ context.Context, client *kgo.Client, resp *kmsg.OffsetFetchResponse) error {
+	s.offset = map[topicPart]fetched{}
+	for _, g := range resp.Groups {
+		for _, t := range g.Topics {
+			for _, p := range t.Partitions {
+				if p.ErrorCode != 0 {
+					continue
+				}
+				f := fetched{offset: p.Offset}
+				if p.Metadata != nil {
+					f.metadata = *p.Metadata
+				}
+				s.offset[topicPart{t.Topic, p.Partition}] = f
+			}
+		}
+	}
+	return nil
+}
+
+// position decides where each partition that came starts, and takes up what its earlier owner had prepared. A partition that cannot be
+// consumed safely is left out, with the reason in the log, while the others go on.
+func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	topics := make([]string, 0, len(offsets))
+	for t := range offsets {
+		topics = append(topics, t)
+	}
+	b, err := s.bounds(ctx, topics)
+	if err != nil {
+		return nil, fmt.Errorf("finding where partitions start: %w", err)
+	}
+	out := map[string]map[int32]kgo.Offset{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, nums := range offsets {
+		out[topic] = map[int32]kgo.Offset{}
+		for num := range nums {
+			tp := topicPart{topic, num}
+			if old := s.parts[tp]; old != nil {
+				old.lose(errExpired)
+				delete(s.parts, tp)
+			}
+			p, err := s.adopt(tp, b)
+			if err != nil {
+				s.log.Errorf("%v", err)
+				s.metrics.refused.Incr(1)
+				continue
+			}
+			s.parts[tp] = p
+			// A prepared range that has expired in part starts before the log does.
+			out[topic][num] = kgo.NewOffset().At(max(p.from, b.start[tp]))
+		}
+	}
+	return out, nil
+}
+
+// adopt makes the state of one partition from its committed offset.
+func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
+	p := newPartition(s, tp.topic, b.ids[tp.topic], tp.num)
+	start, end := b.start[tp], b.end[tp]
+	f, ok := s.offset[tp]
+	if !ok || f.offset < 0 {
+		return p, s.begin(p, tp, b)
+	}
+	l, err := decodeIntents(f.metadata, f.offset)
+	var damaged *MetadataError
+	switch {
+	case errors.As(err, &damaged):
+		damaged.Topic, damaged.Partition = tp.topic, tp.num
+		return nil, damaged
+	case err == nil && l.topicID != p.id:
+		s.log.Warnf("Topic %q was created again: its offsets are not those of the group, starting anew", tp.topic)
+		return p, s.begin(p, tp, b)
+	case f.offset > end:
+		return nil, &TruncatedError{Topic: tp.topic, Partition: tp.num, Committed: f.offset, End: end}
+	}
+	if err != nil {
+		l = intentLog{topicID: p.id, watermark: f.offset}
+		if f.metadata != "" {
+			s.log.Infof("Committed offset %d of %s/%d carries metadata of another client: no range above it counts as prepared", f.offset, tp.topic, tp.num)
+		}
+	}
+	p.restore(f.offset, l)
+	p.skipTo(start)
+	return p, nil
+}
+
+// begin places a partition that the group has no offset for, and has the place committed before anything is delivered: a crash must not
+// move it.
+func (s *session) begin(p *partition, tp topicPart, b bounds) error {
+	switch at := s.cfg.start; {
+	case at.committed:
+		return &NoOffsetError{Topic: tp.topic, Partition: tp.num}
+	case at.latest:
+		p.from = b.end[tp]
+	case !at.time.IsZero():
+		p.from = b.after[tp]
+	default:
+		p.from = b.start[tp]
+	}
+	s.touchLocked(p)
+	return nil
+}
+
+// skipTo passes over records that have expired. A prepared range that lies among them wholly is given up; one that reaches beyond keeps its
+// boundaries, and the output judges by the digest what is left of it.
+func (p *partition) skipTo(start int64) {
+	if p.from >= start {
+		return
+	}
+	p.s.noteExpired(p, start)
+	for _, l := range p.leases {
+		if l.rng.To <= start {
+			if l.state == planned {
+				p.s.log.Errorf("Range %v was prepared, and all of its records have expired: whatever part of it had not landed is lost", l.rng)
+			}
+			l.state = done
+		}
+	}
+	if plan := p.planFor(start); plan != nil {
+		start = plan.rng.From
+	}
+	p.from = start
+	p.s.touchLocked(p)
+}
+
+// planFor is the fixed range that the offset lies in, or nil.
+func (p *partition) planFor(offset int64) *lease {
+	for _, l := range p.leases {
+		if l.rng.From <= offset && offset < l.rng.To {
+			return l
+		}
+	}
+	return nil
+}
+
+// bounds are what the brokers say about topics at one moment.
+type bounds struct {
+	ids               map[string][16]byte
+	start, end, after map[topicPart]int64
+}
+
+func (s *session) bounds(ctx context.Context, topics []string) (bounds, error) {
+	b := bounds{ids: map[string][16]byte{}}
+	admin := kadm.NewClient(s.client)
+	details, err := admin.ListTopics(ctx, topics...)
+	if err != nil {
+		return b, err
+	}
+	for _, d := range details {
+		if d.Err != nil && !errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
+			return b, fmt.Errorf("topic %q: %w", d.Topic, d.Err)
+		}
+		b.ids[d.Topic] = d.ID
+	}
+	if b.start, err = list(admin.ListStartOffsets(ctx, topics...)); err != nil {
+		return b, err
+	}
+	if b.end, err = list(admin.ListEndOffsets(ctx, topics...)); err != nil {
+		return b, err
+	}
+	if at := s.cfg.start.time; !at.IsZero() {
+		b.after, err = list(admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topics...))
+	}
+	return b, err
+}
+
+func list(offsets kadm.ListedOffsets, err error) (map[topicPart]int64, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := map[topicPart]int64{}
+	for topic, parts := range offsets {
+		for num, o := range parts {
+			if o.Err != nil {
+				return nil, fmt.Errorf("offsets of %s/%d: %w", topic, num, o.Err)
+			}
+			out[topicPart{topic, num}] = o.Offset
+		}
+	}
+	return out, nil
+}

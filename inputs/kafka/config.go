@@ -1,0 +1,405 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
+)
+
+const (
+	kefSeedBrokers       = "seed_brokers"
+	kefTopics            = "topics"
+	kefRegexpTopics      = "regexp_topics"
+	kefConsumerGroup     = "consumer_group"
+	kefStartOffset       = "start_offset"
+	kefRange             = "range"
+	kefRangeCount        = "count"
+	kefRangeByteSize     = "byte_size"
+	kefRangePeriod       = "period"
+	kefRecordsPerMessage = "records_per_message"
+	kefRangesInFlight    = "ranges_in_flight"
+	kefMaxBufferedBytes  = "max_buffered_bytes"
+	kefMaxMetadataBytes  = "max_metadata_bytes"
+	kefMetadata          = "metadata"
+	kefIsolationLevel    = "isolation_level"
+	kefGroupBalancers    = "group_balancers"
+	kefRedelivery        = "redelivery"
+	kefRedeliveryInitial = "initial_interval"
+	kefRedeliveryMax     = "max_interval"
+	kefClientID          = "client_id"
+	kefInstanceID        = "instance_id"
+	kefRackID            = "rack_id"
+	kefSessionTimeout    = "session_timeout"
+	kefRebalanceTimeout  = "rebalance_timeout"
+	kefHeartbeatInterval = "heartbeat_interval"
+	kefMetadataMaxAge    = "metadata_max_age"
+	kefRequestOverhead   = "request_timeout_overhead"
+	kefConnIdleTimeout   = "conn_idle_timeout"
+	kefFetchMaxBytes     = "fetch_max_bytes"
+	kefFetchMaxPartition = "fetch_max_partition_bytes"
+	kefFetchMinBytes     = "fetch_min_bytes"
+	kefFetchMaxWait      = "fetch_max_wait"
+	kefTLS               = "tls"
+	kefSASL              = "sasl"
+	kefSASLMechanism     = "mechanism"
+	kefSASLUsername      = "username"
+	kefSASLPassword      = "password"
+	kefSASLToken         = "token"
+	kefSASLExtensions    = "extensions"
+)
+
+// config is the input's configuration, checked.
+type config struct {
+	brokers []string
+	topics  []string
+	regexp  bool
+	group   string
+	start   startOffset
+
+	count             int
+	byteSize          int64
+	period            time.Duration
+	recordsPerMessage int
+	inFlight          int
+	maxBuffered       int64
+	maxMetadata       int
+	fields            fields
+	retryInitial      time.Duration
+	retryMax          time.Duration
+
+	clientID          string
+	instanceID        string
+	rackID            string
+	sessionTimeout    time.Duration
+	rebalanceTimeout  time.Duration
+	heartbeatInterval time.Duration
+	metadataMaxAge    time.Duration
+	requestOverhead   time.Duration
+	connIdleTimeout   time.Duration
+	fetchMaxBytes     int32
+	fetchMaxPartition int32
+	fetchMinBytes     int32
+	fetchMaxWait      time.Duration
+	isolation         kgo.IsolationLevel
+	balancers         []kgo.GroupBalancer
+	tls               *tls.Config
+	sasl              []sasl.Mechanism
+}
+
+// startOffset is where a partition starts that the group has no offset for; the zero value is its earliest record.
+type startOffset struct {
+	latest    bool
+	committed bool
+	time      time.Time
+}
+
+func parseStart(s string) (startOffset, error) {
+	switch s {
+	case "earliest":
+		return startOffset{}, nil
+	case "latest":
+		return startOffset{latest: true}, nil
+	case "committed":
+		return startOffset{committed: true}, nil
+	}
+	at, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return startOffset{}, fmt.Errorf("%s %q is neither earliest, latest, committed nor an RFC 3339 time", kefStartOffset, s)
+	}
+	return startOffset{time: at}, nil
+}
+
+// fieldReader reads fields of a parsed configuration and keeps the first error.
+type fieldReader struct {
+	conf *service.ParsedConfig
+	err  error
+}
+
+func read[T any](r *fieldReader, get func(...string) (T, error), path ...string) (v T) {
+	if r.err != nil {
+		return v
+	}
+	v, r.err = get(path...)
+	return v
+}
+
+func (r *fieldReader) bytes(limit int64, path ...string) int64 {
+	text := read(r, r.conf.FieldString, path...)
+	if r.err != nil {
+		return 0
+	}
+	n, err := humanize.ParseBytes(text)
+	switch {
+	case err != nil:
+		r.err = fmt.Errorf("parsing %s: %w", strings.Join(path, "."), err)
+	case n < 1 || n > uint64(limit):
+		r.err = fmt.Errorf("%s is %s: it must be between 1B and %s", strings.Join(path, "."), text, humanize.IBytes(uint64(limit)))
+	}
+	return int64(n)
+}
+
+func parseConfig(conf *service.ParsedConfig) (*config, error) {
+	r := &fieldReader{conf: conf}
+	c := &config{
+		brokers:           commaList(read(r, conf.FieldStringList, kefSeedBrokers)),
+		topics:            commaList(read(r, conf.FieldStringList, kefTopics)),
+		regexp:            read(r, conf.FieldBool, kefRegexpTopics),
+		group:             read(r, conf.FieldString, kefConsumerGroup),
+		count:             read(r, conf.FieldInt, kefRange, kefRangeCount),
+		byteSize:          r.bytes(1<<40, kefRange, kefRangeByteSize),
+		period:            read(r, conf.FieldDuration, kefRange, kefRangePeriod),
+		recordsPerMessage: read(r, conf.FieldInt, kefRecordsPerMessage),
+		inFlight:          read(r, conf.FieldInt, kefRangesInFlight),
+		maxBuffered:       r.bytes(1<<50, kefMaxBufferedBytes),
+		maxMetadata:       read(r, conf.FieldInt, kefMaxMetadataBytes),
+		retryInitial:      read(r, conf.FieldDuration, kefRedelivery, kefRedeliveryInitial),
+		retryMax:          read(r, conf.FieldDuration, kefRedelivery, kefRedeliveryMax),
+		clientID:          read(r, conf.FieldString, kefClientID),
+		instanceID:        read(r, conf.FieldString, kefInstanceID),
+		rackID:            read(r, conf.FieldString, kefRackID),
+		sessionTimeout:    read(r, conf.FieldDuration, kefSessionTimeout),
+		rebalanceTimeout:  read(r, conf.FieldDuration, kefRebalanceTimeout),
+		heartbeatInterval: read(r, conf.FieldDuration, kefHeartbeatInterval),
+		metadataMaxAge:    read(r, conf.FieldDuration, kefMetadataMaxAge),
+		requestOverhead:   read(r, conf.FieldDuration, kefRequestOverhead),
+		connIdleTimeout:   read(r, conf.FieldDuration, kefConnIdleTimeout),
+		fetchMaxBytes:     int32(r.bytes(1<<31-1, kefFetchMaxBytes)),
+		fetchMaxPartition: int32(r.bytes(1<<31-1, kefFetchMaxPartition)),
+		fetchMinBytes:     int32(r.bytes(1<<31-1, kefFetchMinBytes)),
+		fetchMaxWait:      read(r, conf.FieldDuration, kefFetchMaxWait),
+	}
+	start := read(r, conf.FieldString, kefStartOffset)
+	names := read(r, conf.FieldStringList, kefMetadata)
+	isolation := read(r, conf.FieldString, kefIsolationLevel)
+	balancers := read(r, conf.FieldStringList, kefGroupBalancers)
+	if r.err != nil {
+		return nil, r.err
+	}
+	var err error
+	if c.start, err = parseStart(start); err != nil {
+		return nil, err
+	}
+	if c.fields, err = parseFields(names); err != nil {
+		return nil, err
+	}
+	if c.isolation, err = parseIsolation(isolation); err != nil {
+		return nil, err
+	}
+	if c.balancers, err = parseBalancers(balancers); err != nil {
+		return nil, err
+	}
+	if c.tls, err = parseTLS(conf); err != nil {
+		return nil, err
+	}
+	if c.sasl, err = parseSASL(conf); err != nil {
+		return nil, err
+	}
+	return c, c.validate()
+}
+
+func commaList(in []string) (out []string) {
+	for _, item := range in {
+		for part := range strings.SplitSeq(item, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+// validate checks what the linter only advises on.
+func (c *config) validate() error {
+	positive := []struct {
+		name string
+		ok   bool
+	}{
+		{kefRange + "." + kefRangeCount, c.count > 0},
+		{kefRange + "." + kefRangePeriod, c.period > 0},
+		{kefRecordsPerMessage, c.recordsPerMessage > 0},
+		{kefRangesInFlight, c.inFlight > 0},
+		{kefRedelivery + "." + kefRedeliveryInitial, c.retryInitial > 0},
+		{kefHeartbeatInterval, c.heartbeatInterval > 0},
+	}
+	for _, p := range positive {
+		if !p.ok {
+			return fmt.Errorf("%s must be greater than zero", p.name)
+		}
+	}
+	switch {
+	case len(c.brokers) == 0:
+		return fmt.Errorf("%s must name at least one broker", kefSeedBrokers)
+	case len(c.topics) == 0:
+		return fmt.Errorf("%s must name at least one topic", kefTopics)
+	case c.group == "":
+		return fmt.Errorf("%s must be set: intents are kept in the group's offsets", kefConsumerGroup)
+	case c.maxMetadata < 256:
+		return fmt.Errorf("%s must be at least 256: an intent has to fit", kefMaxMetadataBytes)
+	case c.retryMax < c.retryInitial:
+		return fmt.Errorf("%s.%s must not be less than %s", kefRedelivery, kefRedeliveryMax, kefRedeliveryInitial)
+	case c.heartbeatInterval > c.sessionTimeout/3:
+		return fmt.Errorf("%s must be at most a third of %s", kefHeartbeatInterval, kefSessionTimeout)
+	case c.rebalanceTimeout <= c.heartbeatInterval:
+		return fmt.Errorf("%s must be longer than %s", kefRebalanceTimeout, kefHeartbeatInterval)
+	case c.byteSize > c.maxBuffered:
+		return fmt.Errorf("%s must hold at least one range of %s.%s", kefMaxBufferedBytes, kefRange, kefRangeByteSize)
+	}
+	if c.regexp {
+		for _, t := range c.topics {
+			if _, err := regexp.Compile(t); err != nil {
+				return fmt.Errorf("compiling topic pattern: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// backoff is the wait before a delivery that follows so many failed ones.
+func (c *config) backoff(failed int) time.Duration {
+	wait := c.retryInitial
+	for range failed - 1 {
+		if wait *= 2; wait >= c.retryMax {
+			return c.retryMax
+		}
+	}
+	return wait
+}
+
+func (c *config) clientOpts() []kgo.Opt {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(c.brokers...),
+		kgo.ClientID(c.clientID),
+		kgo.ConsumerGroup(c.group),
+		kgo.ConsumeTopics(c.topics...),
+		kgo.Balancers(c.balancers...),
+		kgo.DisableAutoCommit(),
+		kgo.BlockRebalanceOnPoll(),
+		// Where a partition starts, and what becomes of an offset out of range, is decided in position alone.
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
+		kgo.KeepRetryableFetchErrors(),
+		kgo.SessionTimeout(c.sessionTimeout),
+		kgo.RebalanceTimeout(c.rebalanceTimeout),
+		kgo.HeartbeatInterval(c.heartbeatInterval),
+		kgo.MetadataMaxAge(c.metadataMaxAge),
+		kgo.RequestTimeoutOverhead(c.requestOverhead),
+		kgo.ConnIdleTimeout(c.connIdleTimeout),
+		kgo.FetchMaxBytes(c.fetchMaxBytes),
+		kgo.FetchMaxPartitionBytes(c.fetchMaxPartition),
+		kgo.FetchMinBytes(c.fetchMinBytes),
+		kgo.FetchMaxWait(c.fetchMaxWait),
+		kgo.FetchIsolationLevel(c.isolation),
+		kgo.Rack(c.rackID),
+		kgo.SASL(c.sasl...),
+	}
+	if c.regexp {
+		opts = append(opts, kgo.ConsumeRegex())
+	}
+	if c.instanceID != "" {
+		opts = append(opts, kgo.InstanceID(c.instanceID))
+	}
+	if c.tls != nil {
+		dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: c.tls}
+		opts = append(opts, kgo.Dialer(dialer.DialContext))
+	}
+	return opts
+}
+
+func parseIsolation(s string) (kgo.IsolationLevel, error) {
+	switch s {
+	case "read_committed":
+		return kgo.ReadCommitted(), nil
+	case "read_uncommitted":
+		return kgo.ReadUncommitted(), nil
+	}
+	return kgo.IsolationLevel{}, fmt.Errorf("unknown %s %q", kefIsolationLevel, s)
+}
+
+func parseBalancers(names []string) (out []kgo.GroupBalancer, err error) {
+	for _, name := range names {
+		switch name {
+		case "cooperative_sticky":
+			out = append(out, kgo.CooperativeStickyBalancer())
+		case "sticky":
+			out = append(out, kgo.StickyBalancer())
+		case "range":
+			out = append(out, kgo.RangeBalancer())
+		case "round_robin":
+			out = append(out, kgo.RoundRobinBalancer())
+		default:
+			return nil, fmt.Errorf("unknown entry %q in %s: use cooperative_sticky, sticky, range or round_robin", name, kefGroupBalancers)
+		}
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("%s must name at least one balancer", kefGroupBalancers)
+	}
+	return out, nil
+}
+
+func parseTLS(conf *service.ParsedConfig) (*tls.Config, error) {
+	t, enabled, err := conf.FieldTLSToggled(kefTLS)
+	if err != nil || !enabled {
+		return nil, err
+	}
+	return t, nil
+}
+
+func parseSASL(conf *service.ParsedConfig) (out []sasl.Mechanism, err error) {
+	if !conf.Contains(kefSASL) {
+		return nil, nil
+	}
+	list, err := conf.FieldObjectList(kefSASL)
+	if err != nil {
+		return nil, err
+	}
+	for i, entry := range list {
+		m, err := parseMechanism(entry)
+		if err != nil {
+			return nil, fmt.Errorf("parsing %s entry %d: %w", kefSASL, i, err)
+		}
+		if m != nil {
+			out = append(out, m)
+		}
+	}
+	return out, nil
+}
+
+func parseMechanism(conf *service.ParsedConfig) (sasl.Mechanism, error) {
+	r := &fieldReader{conf: conf}
+	mechanism := read(r, conf.FieldString, kefSASLMechanism)
+	user := read(r, conf.FieldString, kefSASLUsername)
+	password := read(r, conf.FieldString, kefSASLPassword)
+	token := read(r, conf.FieldString, kefSASLToken)
+	extensions := read(r, conf.FieldStringMap, kefSASLExtensions)
+	if r.err != nil {
+		return nil, r.err
+	}
+	switch mechanism {
+	case "", "none":
+		return nil, nil
+	case "PLAIN":
+		return plain.Auth{User: user, Pass: password}.AsMechanism(), nil
+	case "SCRAM-SHA-256":
+		return scram.Auth{User: user, Pass: password}.AsSha256Mechanism(), nil
+	case "SCRAM-SHA-512":
+		return scram.Auth{User: user, Pass: password}.AsSha512Mechanism(), nil
+	case "OAUTHBEARER":
+		if token == "" {
+			return nil, errors.New("OAUTHBEARER needs a token")
+		}
+		return oauth.Auth{Token: token, Extensions: extensions}.AsMechanism(), nil
+	}
+	return nil, fmt.Errorf("unknown mechanism %q: use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", mechanism)
+}

@@ -1,0 +1,172 @@
+package kafka
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// state is how far a range has come.
+type state uint8
+
+const (
+	planned   state = iota // prepared by an earlier owner, its records not read again yet
+	waiting                // cut, but ranges_in_flight others are under way
+	ready                  // in the session's queue
+	delivered              // with the pipeline
+	returned               // the pipeline failed it; waits out its backoff
+	done                   // acknowledged, and kept only while a lower range is not
+)
+
+// lease is one range of a partition from its cut to its commit. Its boundaries never change. Fields below rng are guarded by the session's mutex.
+type lease struct {
+	p   *partition
+	rng delivery.Range
+
+	state     state
+	records   []*kgo.Record
+	bytes     int64
+	recovered bool               // an earlier owner prepared it
+	attempts  int                // deliveries so far
+	intents   map[string]*intent // by sink
+	held      map[string]bool    // sinks with a write under way
+	written   map[string]bool    // sinks whose write of this attempt succeeded
+}
+
+// intent is a delivery.Prepared on its way into Kafka: durable is closed once a commit that holds it was answered.
+type intent struct {
+	delivery.Prepared
+	durable chan struct{}
+	sent    bool  // part of a commit that was sent: it may be durable without our knowing, so it can no longer be taken back
+	err     error // set before durable is closed: the intent can never be recorded
+}
+
+var closedChan = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+func (i *intent) recorded() bool {
+	select {
+	case <-i.durable:
+		return i.err == nil
+	default:
+		return false
+	}
+}
+
+// attempt is one delivery of a lease, and what the context of its messages carries. A write that still runs for an earlier attempt keeps its claim;
+// one that starts late, after the range was delivered again, is refused.
+type attempt struct {
+	*lease
+	n         int
+	highWater int64 // end of the partition when the range was handed over
+}
+
+var _ delivery.Lease = attempt{}
+
+// Range implements delivery.Lease.
+func (a attempt) Range() delivery.Range { return a.rng }
+
+// Claim implements delivery.Lease.
+func (a attempt) Claim(sink string) (func(error), error) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case a.p.gone != nil:
+		return nil, a.lostLocked()
+	case a.n != a.attempts || a.state != delivered || a.held[sink]:
+		return nil, fmt.Errorf("claiming %v for %s: %w", a.rng, sink, delivery.ErrClaimed)
+	case a.written[sink]:
+		return nil, fmt.Errorf("claiming %v for %s: %w", a.rng, sink, delivery.ErrAlreadyWritten)
+	}
+	a.held[sink] = true
+	return func(err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(a.held, sink)
+		if err == nil && a.n == a.attempts {
+			a.written[sink] = true
+		}
+	}, nil
+}
+
+// Pinned implements delivery.Lease.
+func (a attempt) Pinned(sink string) (delivery.Prepared, bool) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in := a.intents[sink]
+	if in == nil || !in.recorded() {
+		return delivery.Prepared{}, false
+	}
+	return in.Prepared, true
+}
+
+// Prepare implements delivery.Lease.
+func (a attempt) Prepare(ctx context.Context, sink string, wanted delivery.Intent) (delivery.Prepared, error) {
+	in, err := a.record(sink, wanted)
+	if err != nil {
+		return delivery.Prepared{}, err
+	}
+	select {
+	case <-in.durable:
+		if in.err != nil {
+			return delivery.Prepared{}, fmt.Errorf("preparing %v for %s: %w", a.rng, sink, in.err)
+		}
+		return in.Prepared, a.Alive()
+	case <-a.p.lost:
+		return delivery.Prepared{}, a.Alive()
+	case <-ctx.Done():
+		return delivery.Prepared{}, fmt.Errorf("preparing %v for %s: %w", a.rng, sink, ctx.Err())
+	}
+}
+
+// record hands the intent to the committer, or finds the one that is there already: the first layout a range was tried with is the one it keeps.
+func (a attempt) record(sink string, wanted delivery.Intent) (*intent, error) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.p.gone != nil {
+		return nil, a.lostLocked()
+	}
+	if a.n != a.attempts || a.state != delivered {
+		return nil, fmt.Errorf("preparing %v for %s: %w", a.rng, sink, delivery.ErrClaimed)
+	}
+	if in := a.intents[sink]; in != nil && (in.err == nil) {
+		return in, nil
+	}
+	in := &intent{
+		Prepared: delivery.Prepared{Intent: wanted, At: time.Now().Truncate(time.Second)},
+		durable:  make(chan struct{}),
+	}
+	if a.intents == nil {
+		a.intents = map[string]*intent{}
+	}
+	a.intents[sink] = in
+	s.touchLocked(a.p)
+	return in, nil
+}
+
+// Alive implements delivery.Lease.
+func (a attempt) Alive() error {
+	if a.p.isLost() {
+		s := a.p.s
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return a.lostLocked()
+	}
+	if silent := a.p.s.pulse.silence(); silent > a.p.s.cfg.sessionTimeout {
+		return fmt.Errorf("checking %v: no heartbeat was answered for %v: %w", a.rng, silent.Round(time.Millisecond), delivery.ErrLost)
+	}
+	return nil
+}
+
+func (a attempt) lostLocked() error {
+	return fmt.Errorf("%v: %w (%w)", a.rng, delivery.ErrLost, a.p.gone)
+}

@@ -1,0 +1,302 @@
+package kafka
+
+import (
+	"time"
+
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// partition is one partition while this consumer owns it: it cuts records into ranges, keeps the ranges until they are committed, and knows
+// what its next commit has to say. It belongs to one session and to one assignment; a partition that comes back is a new one.
+// All fields below lost are guarded by the session's mutex.
+type partition struct {
+	s     *session
+	topic string
+	id    [16]byte
+	num   int32
+	lost  chan struct{} // closed when the partition is gone
+
+	gone     error // why it is gone
+	draining bool  // being revoked: nothing new is delivered
+	broken   bool  // its log changed in a way that only a new assignment can judge
+
+	from      int64         // everything below has been cut, or was done before
+	open      []*kgo.Record // records from `from` on, not cut yet
+	openBytes int64
+	openSince time.Time
+	highWater int64
+
+	leases    []*lease // every range not yet below the watermark, ascending; planned ones included
+	inFlight  int      // ready, delivered and returned ones
+	committed int64    // what the last answered commit said, or -1
+	anchored  bool     // a commit of this owner, or of an earlier one, fixes where the partition starts
+	dirty     bool     // state differs from the last commit
+	sent      bool     // the current state is in the commit under way
+	paused    bool
+	limit     int // longest metadata that the brokers are known to take
+}
+
+func newPartition(s *session, topic string, id [16]byte, num int32) *partition {
+	return &partition{s: s, topic: topic, id: id, num: num, lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata}
+}
+
+func (p *partition) isLost() bool {
+	select {
+	case <-p.lost:
+		return true
+	default:
+		return false
+	}
+}
+
+// restore takes up what an earlier owner left behind: the watermark and the ranges above it.
+func (p *partition) restore(watermark int64, l intentLog) {
+	p.from, p.committed, p.anchored = watermark, watermark, true
+	for _, r := range l.ranges {
+		le := p.newLease(r.from, r.to)
+		if r.done {
+			le.state = done
+		} else {
+			le.state, le.recovered, le.intents = planned, true, r.prepared()
+		}
+		p.leases = append(p.leases, le)
+	}
+}
+
+func (p *partition) newLease(from, to int64) *lease {
+	return &lease{
+		p: p,
+		rng: delivery.Range{
+			Group: p.s.cfg.group, Topic: p.topic, TopicID: p.id, Partition: p.num, From: from, To: to,
+		},
+		held: map[string]bool{}, written: map[string]bool{},
+	}
+}
+
+// planAhead is the first range at or above the open one whose boundaries an earlier owner has fixed, or nil.
+func (p *partition) planAhead() *lease {
+	for _, l := range p.leases {
+		if l.rng.From >= p.from && (l.state == planned || l.state == done) {
+			return l
+		}
+	}
+	return nil
+}
+
+// add takes records in, in the order of their offsets, and cuts every range they complete. Offsets below `from` are dropped: they belong to
+// ranges that have been cut.
+func (p *partition) add(records []*kgo.Record, now time.Time) {
+	plan := p.planAhead()
+	for _, r := range records {
+		if r.Offset < p.from || (len(p.open) > 0 && r.Offset <= p.open[len(p.open)-1].Offset) {
+			continue
+		}
+		for plan != nil && r.Offset >= plan.rng.From {
+			if p.from < plan.rng.From {
+				p.cut(plan.rng.From) // the gap below a fixed range is a range of its own
+			}
+			if r.Offset < plan.rng.To {
+				break
+			}
+			p.finishPlanned(plan)
+			plan = p.planAhead()
+		}
+		if plan != nil && plan.state == done && r.Offset >= plan.rng.From {
+			// Landed and acknowledged before: only the watermark was behind.
+			if r.Offset == plan.rng.To-1 {
+				p.finishPlanned(plan)
+				plan = p.planAhead()
+			}
+			continue
+		}
+		p.push(r, now)
+		switch inPlan := plan != nil && r.Offset >= plan.rng.From; {
+		case inPlan && r.Offset == plan.rng.To-1:
+			p.finishPlanned(plan)
+			plan = p.planAhead()
+		case !inPlan && (len(p.open) >= p.s.cfg.count || p.openBytes >= p.s.cfg.byteSize):
+			p.cut(r.Offset + 1)
+		}
+	}
+}
+
+func (p *partition) push(r *kgo.Record, now time.Time) {
+	if len(p.open) == 0 {
+		p.openSince = now
+	}
+	size := recordSize(r)
+	p.open = append(p.open, r)
+	p.openBytes += size
+	p.s.buffered += size
+}
+
+// cut ends the open range before offset to. Without records there is nothing to deliver, and the watermark passes over it.
+func (p *partition) cut(to int64) {
+	if len(p.open) > 0 {
+		l := p.newLease(p.from, to)
+		p.fill(l)
+		p.insert(l)
+	}
+	p.from = to
+}
+
+// finishPlanned ends the range that an earlier owner fixed. Its records may be fewer than they were: what compaction or retention took
+// is gone, and the digest in the intent tells the output.
+func (p *partition) finishPlanned(l *lease) {
+	p.from = l.rng.To
+	if l.state == done {
+		p.touchIfAdvanced()
+		return
+	}
+	if len(p.open) == 0 {
+		p.s.log.Errorf("Range %v was prepared, and all of its records have expired: whatever part of it had not landed is lost", l.rng)
+		p.s.metrics.expired.Incr(l.rng.To - l.rng.From)
+		l.state = done
+		p.s.touchLocked(p)
+		return
+	}
+	p.fill(l)
+	p.s.metrics.recovered.Incr(1)
+	p.enqueue(l)
+}
+
+func (p *partition) fill(l *lease) {
+	l.records, l.bytes = p.open, p.openBytes
+	p.open = make([]*kgo.Record, 0, min(len(p.open), p.s.cfg.count))
+	p.openBytes = 0
+}
+
+// insert puts a new range in its place and queues it.
+func (p *partition) insert(l *lease) {
+	at := len(p.leases)
+	for at > 0 && p.leases[at-1].rng.From > l.rng.From {
+		at--
+	}
+	p.leases = append(p.leases, nil)
+	copy(p.leases[at+1:], p.leases[at:])
+	p.leases[at] = l
+	p.enqueue(l)
+}
+
+func (p *partition) enqueue(l *lease) {
+	l.state = waiting
+	p.dispatch()
+}
+
+// cutDue ends an open range whose period is over, when it could be delivered at once; otherwise it may as well grow. Under pressure on memory
+// it does not wait for the period. A range whose end is fixed is left to reach it.
+func (p *partition) cutDue(now time.Time, pressed bool) {
+	if len(p.open) == 0 || p.gone != nil || p.draining {
+		return
+	}
+	if plan := p.planAhead(); plan != nil && plan.rng.From <= p.from {
+		return
+	}
+	full := p.inFlight >= p.s.cfg.inFlight
+	if pressed || (!full && now.Sub(p.openSince) >= p.s.cfg.period) {
+		p.cut(p.open[len(p.open)-1].Offset + 1)
+	}
+}
+
+// dispatch moves waiting ranges into the session's queue, as many as may be in flight, lowest first.
+func (p *partition) dispatch() {
+	if p.draining || p.gone != nil || !p.anchored {
+		return
+	}
+	for _, l := range p.leases {
+		if p.inFlight >= p.s.cfg.inFlight {
+			return
+		}
+		if l.state == waiting {
+			p.inFlight++
+			p.s.offerLocked(l)
+		}
+	}
+}
+
+// backlog tells whether ranges wait for a slot: then there is no use in reading on.
+func (p *partition) backlog() bool {
+	for _, l := range p.leases {
+		if l.state == waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// outstanding tells whether the pipeline holds ranges that it will still answer for.
+func (p *partition) outstanding() bool {
+	for _, l := range p.leases {
+		if l.state == delivered {
+			return true
+		}
+	}
+	return false
+}
+
+// finish records that a range was acknowledged.
+func (p *partition) finish(l *lease) {
+	p.s.buffered -= l.bytes
+	l.state, l.records, l.bytes = done, nil, 0
+	p.inFlight--
+	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
+		p.leases[0] = nil
+		p.leases = p.leases[1:]
+	}
+	p.s.touchLocked(p)
+	p.dispatch()
+}
+
+func (p *partition) touchIfAdvanced() {
+	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
+		p.leases = p.leases[1:]
+		p.s.touchLocked(p)
+	}
+}
+
+// watermark is the offset below which nothing is left to do.
+func (p *partition) watermark() int64 {
+	for _, l := range p.leases {
+		if l.state != done {
+			return min(l.rng.From, p.from)
+		}
+		if l.rng.From > p.from {
+			break
+		}
+	}
+	return p.from
+}
+
+// lose ends the partition: its leases die with it, and records that the pipeline does not hold are let go.
+func (p *partition) lose(why error) {
+	if p.gone != nil {
+		return
+	}
+	p.gone = why
+	close(p.lost)
+	p.discard()
+}
+
+// discard lets go of every record that has not been delivered.
+func (p *partition) discard() {
+	p.s.buffered -= p.openBytes
+	p.open, p.openBytes = nil, 0
+	for _, l := range p.leases {
+		if l.state == waiting || l.state == ready || l.state == returned {
+			p.s.buffered -= l.bytes
+			l.records, l.bytes = nil, 0
+		}
+	}
+}
+
+// recordSize is what a record counts for in byte_size and max_buffered_bytes: its key, value and headers and the struct that holds them.
+func recordSize(r *kgo.Record) int64 {
+	n := len(r.Key) + len(r.Value)
+	for i := range r.Headers {
+		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
+	}
+	return int64(n) + recordOverhead
+}
+
+const recordOverhead = 200

@@ -1,0 +1,344 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// session is the life of one client: one member of the group. It ends when the input closes, or when it can no longer prove what it owns; then
+// the next one joins as another member and finds in Kafka what this one left.
+type session struct {
+	cfg     *config
+	log     *service.Logger
+	metrics *metrics
+	client  *kgo.Client
+	pulse   *pulse
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+	failed chan struct{}         // closed with err set: the session must be replaced
+	wake   chan struct{}         // something is ready to be delivered
+	commit chan struct{}         // something is to be committed
+	idle   chan struct{}         // replaced whenever an outstanding range or a commit has ended
+	offset map[topicPart]fetched // what OnOffsetsFetched saw, for the adjustment that follows it
+
+	mu       sync.Mutex
+	err      error
+	memberID string
+	parts    map[topicPart]*partition
+	queue    []*lease
+	buffered int64
+	pressed  bool // max_buffered_bytes is reached
+	closing  bool
+}
+
+type topicPart struct {
+	topic string
+	num   int32
+}
+
+func newSession(cfg *config, log *service.Logger, m *metrics) *session {
+	s := &session{
+		cfg: cfg, log: log, metrics: m,
+		failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), idle: make(chan struct{}),
+		parts: map[topicPart]*partition{},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.pulse = &pulse{now: sinceBoot, ambiguous: func(err error) {
+		s.fail(fmt.Errorf("%w: %w", ErrCommitAmbiguous, err))
+	}}
+	s.pulse.last.Store(int64(sinceBoot()))
+	return s
+}
+
+// start joins the group.
+func (s *session) start(ctx context.Context) error {
+	opts := append(s.cfg.clientOpts(),
+		kgo.WithLogger(clientLog{s.log}),
+		kgo.WithHooks(s.pulse),
+		kgo.OnPartitionsAssigned(s.onAssigned),
+		kgo.OnPartitionsRevoked(s.onRevoked),
+		kgo.OnPartitionsLost(s.onLost),
+		kgo.OnOffsetsFetched(s.onFetched),
+		kgo.AdjustFetchOffsetsFn(s.position),
+	)
+	client, err := kgo.NewClient(opts...)
+	if err != nil {
+		return fmt.Errorf("creating Kafka client: %w", err)
+	}
+	if err := client.Ping(ctx); err != nil {
+		client.CloseAllowingRebalance()
+		return fmt.Errorf("connecting to Kafka at %v: %w", s.cfg.brokers, err)
+	}
+	s.client = client
+	s.ended.Add(3)
+	go s.poll()
+	go s.commitLoop()
+	go s.tick()
+	return nil
+}
+
+// close leaves the group after the ranges under way have been answered, and waits for that as long as ctx allows.
+func (s *session) close(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		if s.client != nil {
+			s.client.CloseAllowingRebalance()
+		}
+		s.fail(errClosed)
+		s.cancel()
+		s.ended.Wait()
+	}()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		s.fail(errClosed)
+		return ctx.Err()
+	}
+}
+
+var errClosed = errors.New("input was closed")
+
+// fail ends the session: every lease dies at once, so that nothing more is sent or recorded under it.
+func (s *session) fail(why error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return
+	}
+	s.err = why
+	for tp, p := range s.parts {
+		p.lose(why)
+		delete(s.parts, tp)
+	}
+	s.queue = nil
+	close(s.failed)
+	s.endedLocked()
+}
+
+// poll moves fetched records into their partitions. A rebalance waits for it, so records never reach a partition that was revoked.
+func (s *session) poll() {
+	defer s.ended.Done()
+	for s.ctx.Err() == nil {
+		fetches := s.client.PollFetches(s.ctx)
+		if fetches.IsClientClosed() || s.ctx.Err() != nil {
+			return
+		}
+		s.take(fetches, time.Now())
+		s.client.AllowRebalance()
+	}
+}
+
+func (s *session) take(fetches kgo.Fetches, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fetches.EachPartition(func(f kgo.FetchTopicPartition) {
+		p := s.parts[topicPart{f.Topic, f.Partition}]
+		if f.Err != nil {
+			s.fetchFailedLocked(p, f.Topic, f.Partition, f.Err)
+		}
+		if p == nil || p.draining || p.broken {
+			return
+		}
+		if f.LogStartOffset > p.from && len(p.open) == 0 && len(f.Records) > 0 && f.Records[0].Offset > p.from {
+			s.noteExpired(p, f.LogStartOffset)
+		}
+		p.highWater = f.HighWatermark
+		p.add(f.Records, now)
+	})
+	s.balanceLocked()
+}
+
+// noteExpired reports records that were deleted before they were read. Nothing brings them back.
+func (s *session) noteExpired(p *partition, start int64) {
+	s.log.Errorf("Records of %s/%d between offsets %d and %d have expired before they were read", p.topic, p.num, p.from, start)
+	s.metrics.expired.Incr(start - p.from)
+}
+
+// fetchFailedLocked judges an error that kgo did not deal with by itself. What tells of another log than the one that was read ends the
+// session: assignment is the one place that decides where a partition starts.
+func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err error) {
+	var loss *kgo.ErrDataLoss
+	switch {
+	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
+		if p != nil {
+			p.broken = true
+		}
+		s.log.Errorf("Reading %s/%d: %v", topic, num, err)
+		go s.fail(fmt.Errorf("%w: %s/%d: %w", ErrTopicChanged, topic, num, err))
+	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
+	default:
+		s.log.Warnf("Reading %s/%d: %v", topic, num, err)
+	}
+}
+
+// tick cuts ranges whose period is over.
+func (s *session) tick() {
+	defer s.ended.Done()
+	t := time.NewTicker(max(s.cfg.period/8, 5*time.Millisecond))
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case now := <-t.C:
+			s.mu.Lock()
+			for _, p := range s.parts {
+				p.cutDue(now, false)
+			}
+			s.balanceLocked()
+			s.mu.Unlock()
+		}
+	}
+}
+
+// balanceLocked pauses partitions that have a backlog, and all of them when memory is full, and resumes them when there is room again.
+func (s *session) balanceLocked() {
+	switch {
+	case s.buffered >= s.cfg.maxBuffered:
+		s.pressed = true
+	case s.buffered <= s.cfg.maxBuffered-s.cfg.maxBuffered/4:
+		s.pressed = false
+	}
+	var pause, resume map[string][]int32
+	for tp, p := range s.parts {
+		if s.pressed {
+			p.cutDue(time.Time{}, true)
+		}
+		// A range whose end is fixed has to be read to that end, whatever it takes.
+		plan := p.planAhead()
+		fixed := plan != nil && plan.rng.From <= p.from
+		want := p.broken || p.backlog() || (s.pressed && !fixed)
+		switch {
+		case want && !p.paused:
+			pause = addPart(pause, tp)
+		case !want && p.paused:
+			resume = addPart(resume, tp)
+		}
+		p.paused = want
+	}
+	if pause != nil && s.client != nil {
+		s.client.PauseFetchPartitions(pause)
+	}
+	if resume != nil && s.client != nil {
+		s.client.ResumeFetchPartitions(resume)
+	}
+	s.metrics.buffered.Set(s.buffered)
+}
+
+func addPart(m map[string][]int32, tp topicPart) map[string][]int32 {
+	if m == nil {
+		m = map[string][]int32{}
+	}
+	m[tp.topic] = append(m[tp.topic], tp.num)
+	return m
+}
+
+// offerLocked queues a range for delivery.
+func (s *session) offerLocked(l *lease) {
+	l.state = ready
+	s.queue = append(s.queue, l)
+	signal(s.wake)
+}
+
+// touchLocked says that a partition has something to commit.
+func (s *session) touchLocked(p *partition) {
+	p.dirty = true
+	signal(s.commit)
+}
+
+// endedLocked wakes whoever waits for ranges or commits to end.
+func (s *session) endedLocked() {
+	close(s.idle)
+	s.idle = make(chan struct{})
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for a range to deliver. It answers with service.ErrNotConnected once the session has ended.
+func (s *session) next(ctx context.Context) (attempt, error) {
+	for {
+		if a, ok := s.pop(); ok {
+			return a, nil
+		}
+		select {
+		case <-s.wake:
+		case <-s.failed:
+			return attempt{}, service.ErrNotConnected
+		case <-ctx.Done():
+			return attempt{}, ctx.Err()
+		}
+	}
+}
+
+func (s *session) pop() (attempt, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 {
+		l := s.queue[0]
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		if l.state != ready || l.p.gone != nil || l.p.draining {
+			continue
+		}
+		l.state = delivered
+		l.attempts++
+		clear(l.written)
+		return attempt{l, l.attempts, l.p.highWater}, true
+	}
+	return attempt{}, false
+}
+
+// settle takes the pipeline's answer to a delivery.
+func (s *session) settle(a attempt, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, p := a.lease, a.p
+	if l.state != delivered || a.n != l.attempts {
+		return // answered before
+	}
+	defer s.endedLocked()
+	switch {
+	case p.gone != nil:
+		s.buffered -= l.bytes
+		l.state, l.records, l.bytes = done, nil, 0
+	case err == nil:
+		p.finish(l)
+	case p.draining:
+		s.buffered -= l.bytes
+		l.state, l.records, l.bytes = returned, nil, 0
+	default:
+		l.state = returned
+		s.metrics.redelivered.Incr(1)
+		wait := s.cfg.backoff(l.attempts)
+		s.log.Debugf("Range %v failed, delivering it again in %v: %v", l.rng, wait, err)
+		time.AfterFunc(wait, func() { s.redeliver(l) })
+	}
+	s.balanceLocked()
+}
+
+func (s *session) redeliver(l *lease) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if l.state == returned && l.p.gone == nil && !l.p.draining {
+		s.offerLocked(l)
+	}
+}
