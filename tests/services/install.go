@@ -6,7 +6,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
@@ -26,8 +26,8 @@ const (
 	launcherPackage = "github.com/benthos-clickhouse/connect/tests/services/launcher"
 )
 
-//go:embed launcher/main.go
-var launcherSource []byte
+//go:embed launcher/*.go
+var launcherSource embed.FS
 
 // cache is the directory where downloads stay, shared by all processes of a user.
 type cache struct {
@@ -202,8 +202,11 @@ func extract(archive, file, dir string) error {
 
 // launcher builds the program that turns the library into a server.
 func (c *cache) launcher(ctx context.Context) (string, error) {
-	sum := sha256.Sum256(launcherSource)
-	dir, err := c.once(ctx, fmt.Sprintf("launcher-%x", sum[:6]), func(ctx context.Context, tmp string) error {
+	version, err := launcherVersion()
+	if err != nil {
+		return "", err
+	}
+	dir, err := c.once(ctx, "launcher-"+version, func(ctx context.Context, tmp string) error {
 		wd := ""
 		if _, file, _, ok := runtime.Caller(0); ok && exists(file) {
 			wd = filepath.Dir(file)
@@ -219,6 +222,23 @@ func (c *cache) launcher(ctx context.Context) (string, error) {
 		}
 	})
 	return filepath.Join(dir, "launcher"), err
+}
+
+// launcherVersion names the launcher in the cache by its source, so that a change of it is taken up.
+func launcherVersion() (string, error) {
+	files, err := fs.Glob(launcherSource, "launcher/*.go")
+	if err != nil {
+		return "", fmt.Errorf("reading the launcher's source: %w", err)
+	}
+	sum := sha256.New()
+	for _, name := range files {
+		text, err := launcherSource.ReadFile(name)
+		if err != nil {
+			return "", fmt.Errorf("reading the launcher's source: %w", err)
+		}
+		sum.Write(text)
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil)[:6]), nil
 }
 
 var aptUpdated sync.Once

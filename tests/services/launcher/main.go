@@ -17,6 +17,9 @@ import (
 	"github.com/ebitengine/purego"
 )
 
+// entryPoint is the exported function that takes clickhouse-local's command line.
+const entryPoint = "query_stable_v2"
+
 // serve is what the embedded clickhouse-local executes: listeners are opened by statements, since clickhouse-local
 // starts without any, and the sleep (a day, one row a second, again and again) keeps the process alive.
 const serve = `SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP;
@@ -53,7 +56,10 @@ func run(library, config, logLevel string) error {
 		return fmt.Errorf("loading %s: %w", library, err)
 	}
 	var query func(argc int32, argv **byte) unsafe.Pointer
-	purego.RegisterLibFunc(&query, lib, "query_stable_v2")
+	purego.RegisterLibFunc(&query, lib, entryPoint)
+	if err := keepServing(lib, library); err != nil {
+		return fmt.Errorf("turning the library into a server: %w", err)
+	}
 
 	// The level is an argument, since clickhouse-local ignores the one in its configuration and traces everything.
 	args := []string{"clickhouse", "--config-file=" + config, "--log-level=" + logLevel, "--query", serve}
