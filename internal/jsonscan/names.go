@@ -12,7 +12,6 @@ const (
 	headEntry      = 0 // not a name: its successor is the first member
 	anonymousEntry = 1 // any unwanted name that is not remembered
 
-	neverMatches = 1 << 30 // a token length that no document has left
 )
 
 // names is what a Scanner knows of the members of one object that the paths lead into: the wanted names and, learned from the
@@ -29,12 +28,13 @@ type names struct {
 type entry struct {
 	head, tail uint64 // first and last eight bytes of the token; both the whole token, masked, when it is shorter
 	mask       uint64
-	size       int32 // length of the token, or neverMatches
+	size       int32 // length of the token
 	tailAt     int32
 	textAt     int32  // where the token stands in names.text
 	next       int32  // the entry that followed last time
 	node       int32  // in Fields.nodes, -1 if not wanted
 	span       int32  // where the value's span goes if that is all there is to do, else -1
+	deep       bool   // there is more to do with the value than to note its span
 	seen       uint64 // the visit (Scanner.visit) that last met the name
 }
 
@@ -44,17 +44,20 @@ func newNames(f *Fields, n *node) names {
 		slots *= 2
 	}
 	t := names{
-		entries: make([]entry, 2, len(n.members)+2),
+		entries: make([]entry, 2, len(n.members)+2+maxLearned), // never grows, so that pointers into it hold
 		slots:   make([]int32, slots),
 	}
-	t.entries[headEntry] = entry{node: -1, span: -1, size: neverMatches, next: anonymousEntry}
-	t.entries[anonymousEntry] = entry{node: -1, span: -1, size: neverMatches, next: anonymousEntry}
+	t.entries[headEntry] = entry{node: -1, span: -1, next: anonymousEntry}
+	t.entries[headEntry].neverMatch()
+	t.entries[anonymousEntry] = t.entries[headEntry]
 	for _, m := range n.members {
 		id := t.add([]byte(m.name))
 		e := &t.entries[id]
 		e.node = m.node
-		if below := &f.nodes[m.node]; below.leaf() && len(below.spans) == 1 {
+		if below := &f.nodes[m.node]; below.leaf() && len(below.spans) == 1 && !f.opts.StopEarly {
 			e.span = below.spans[0]
+		} else {
+			e.deep = true
 		}
 		if id > 2 {
 			t.entries[id-1].next = id // the order of the paths is the first guess
@@ -86,7 +89,7 @@ func (t *names) add(name []byte) int32 {
 		e.mask = 1<<(8*len(token)) - 1
 	}
 	if plainEnd(name, 0) < len(name) {
-		e.size = neverMatches // a document has it escaped; the raw bytes would be something else
+		e.neverMatch() // a document has it escaped; the raw bytes would be something else
 	}
 	id := int32(len(t.entries))
 	t.entries = append(t.entries, e)
@@ -105,13 +108,8 @@ func (t *names) insert(id int32, name []byte) {
 }
 
 // name returns an entry's name.
-func (t *names) name(id int32) []byte {
-	at := t.entries[id].textAt + 1
-	end := int32(len(t.text))
-	if int(id)+1 < len(t.entries) {
-		end = t.entries[id+1].textAt
-	}
-	return t.text[at : end-1]
+func (t *names) name(e *entry) []byte {
+	return t.text[e.textAt+1 : e.textAt+e.size-1]
 }
 
 // find returns the entry of the name, or 0.
@@ -119,7 +117,7 @@ func (t *names) find(name []byte) int32 {
 	mask := uint32(len(t.slots) - 1)
 	for i := hashName(name) & mask; ; i = (i + 1) & mask {
 		id := t.slots[i]
-		if id == 0 || string(t.name(id)) == string(name) {
+		if id == 0 || string(t.name(&t.entries[id])) == string(name) {
 			return id
 		}
 	}
@@ -131,7 +129,7 @@ func (t *names) learn(name []byte) int32 {
 	if len(name) > maxLearnedLen {
 		return anonymousEntry
 	}
-	if len(t.entries) >= t.wanted+maxLearned {
+	if len(t.entries) == cap(t.entries) {
 		t.forget()
 	}
 	return t.add(name)
@@ -145,21 +143,30 @@ func (t *names) forget() {
 			t.entries[id].next = anonymousEntry
 		}
 		if id > anonymousEntry {
-			t.insert(int32(id), t.name(int32(id)))
+			t.insert(int32(id), t.name(&t.entries[id]))
 		}
 	}
 }
 
-// matches reports whether rest begins with the entry's token.
-func (t *names) matches(e *entry, rest []byte) bool {
-	if len(rest) < 8 || len(rest) < int(e.size) {
-		return false
+// neverMatch gives the entry a token that no document has: the same word cannot be both head and tail.
+func (e *entry) neverMatch() {
+	e.head, e.tail, e.mask, e.tailAt = 0, ^uint64(0), ^uint64(0), 0
+}
+
+// matches reports whether the entry's token stands at p.
+func (t *names) matches(e *entry, doc []byte, p int) bool {
+	diff := (word(doc, p) ^ e.head) | (word(doc, p+int(e.tailAt)) ^ e.tail)
+	return diff&e.mask == 0 && (e.size <= 16 || t.matchesMiddle(e, doc, p))
+}
+
+// matchesMiddle compares what head and tail do not cover.
+func (t *names) matchesMiddle(e *entry, doc []byte, p int) bool {
+	for i := 8; i < int(e.tailAt); i += 8 {
+		if word(doc, p+i) != word(t.text, int(e.textAt)+i) {
+			return false
+		}
 	}
-	diff := (binary.LittleEndian.Uint64(rest) ^ e.head) | (binary.LittleEndian.Uint64(rest[e.tailAt:]) ^ e.tail)
-	if diff&e.mask != 0 {
-		return false
-	}
-	return e.size <= 16 || string(rest[8:e.tailAt]) == string(t.text[e.textAt+8:e.textAt+e.tailAt])
+	return true
 }
 
 // hashName mixes a name's words. Names are few and bounded, so that names made to collide cost no more than a walk over them.

@@ -78,7 +78,7 @@ func Value(doc []byte) (Span, error) {
 
 // scanOther tells a document that is not an object from one that is not JSON.
 func (s *Scanner) scanOther(p int) error {
-	end := s.skipValue(p, 0)
+	end, _ := s.any(p, 0)
 	if end >= 0 {
 		if end = skipSpace(s.doc, end); end < len(s.doc) {
 			s.fail(end, "unexpected text after the document")
@@ -112,99 +112,127 @@ func (s *Scanner) object(at int32, p, depth int) int {
 	if p < len(doc) && doc[p] == '}' {
 		return p + 1
 	}
-	prev := int32(headEntry)
+	prev := &t.entries[headEntry]
 	for {
-		id := t.entries[prev].next
-		nameAt := p
-		if e := &t.entries[id]; t.matches(e, doc[p:]) {
+		e, nameAt := &t.entries[prev.next], p
+		if t.matches(e, doc, p) {
 			p += int(e.size)
-			prev = id
+			prev = e
 		} else {
-			id, p = s.lookup(t, prev, p)
-			if p < 0 {
+			if e, p = s.lookup(t, prev, p); p < 0 {
 				return p
 			}
-			if id != anonymousEntry {
-				prev = id
+			if e != &t.entries[anonymousEntry] {
+				prev = e
 			}
 		}
-		if p < len(doc) && doc[p] != ':' {
-			p = skipSpace(doc, p)
-		}
-		if p == len(doc) || doc[p] != ':' {
-			return s.fail(p, "expected a colon after a member's name")
-		}
-		p++
-		if p < len(doc) && doc[p] <= ' ' {
-			p = skipSpace(doc, p)
-		}
-		e := &t.entries[id]
-		if e.node < 0 {
-			if at == 0 && s.f.opts.TrackUnknown {
-				s.noteUnknown(nameAt)
-			}
-			p = s.skipValue(p, depth)
-		} else {
-			if e.seen == visit && !s.again(e.node, nameAt, t.name(id)) {
-				return failed
-			}
-			e.seen = visit
-			p = s.value(e.node, p, depth)
-		}
-		if p < 0 {
+		if p < len(doc) && doc[p] == ':' {
+			p++
+		} else if p = s.colon(p); p < 0 {
 			return p
 		}
 		if p < len(doc) && doc[p] <= ' ' {
 			p = skipSpace(doc, p)
 		}
-		if p == len(doc) {
-			return s.fail(p, "unexpected end within an object")
-		}
-		switch doc[p] {
-		case ',':
-			p++
-			if p < len(doc) && doc[p] <= ' ' {
-				p = skipSpace(doc, p)
+
+		if e.node < 0 {
+			if at == 0 && s.f.opts.TrackUnknown {
+				s.noteUnknown(nameAt)
 			}
-		case '}':
-			return p + 1
-		default:
-			return s.fail(p, "expected a comma or a closing brace after a member")
+		} else if e.seen == visit && !s.again(t, e, nameAt) {
+			return failed
+		}
+		e.seen = visit
+
+		if e.deep {
+			if p = s.value(e.node, p, depth); p < 0 {
+				return p
+			}
+		} else {
+			start, kind := p, String
+			if p < len(doc) && doc[p] == '"' {
+				start++
+				for p = start; ; p += 8 {
+					if m := specials(word(doc, p)); m != 0 {
+						p += firstByte(m)
+						break
+					}
+				}
+				if p == len(doc) || doc[p] != '"' {
+					if p, kind = s.string(p); p < 0 {
+						return p
+					}
+				}
+			} else if p, kind = s.other(p, depth); p < 0 {
+				return p
+			}
+			if e.span >= 0 {
+				s.spans[e.span] = Span{int32(start), int32(p), kind}
+			}
+			if kind == String || kind == Escaped {
+				p++
+			}
+		}
+
+		if p < len(doc) && doc[p] <= ' ' {
+			p = skipSpace(doc, p)
+		}
+		if p < len(doc) && doc[p] == ',' {
+			p++
+		} else {
+			return s.closeObject(p)
+		}
+		if p < len(doc) && doc[p] <= ' ' {
+			p = skipSpace(doc, p)
 		}
 	}
 }
 
+// closeObject
+func (s *Scanner) closeObject(p int) int {
+	if p < len(s.doc) && s.doc[p] == '}' {
+		return p + 1
+	}
+	return s.fail(p, "expected a comma or a closing brace after a member")
+}
+
+// colon
+func (s *Scanner) colon(p int) int {
+	p = skipSpace(s.doc, p)
+	if p == len(s.doc) || s.doc[p] != ':' {
+		return s.fail(p, "expected a colon after a member's name")
+	}
+	return p + 1
+}
+
 // lookup reads a member's name that was not the one predicted, finds its entry, and corrects the prediction. It returns the
 // position behind the name.
-func (s *Scanner) lookup(t *names, prev int32, p int) (id int32, end int) {
+func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
 	// A member that is left out now and then is stepped over without unlearning it.
-	if id := t.entries[t.entries[prev].next].next; t.matches(&t.entries[id], s.doc[p:]) {
-		return id, p + int(t.entries[id].size)
+	if e = &t.entries[t.entries[prev.next].next]; t.matches(e, s.doc, p) {
+		return e, p + int(e.size)
 	}
 	if p == len(s.doc) || s.doc[p] != '"' {
-		return 0, s.fail(p, "expected the name of a member")
+		return nil, s.fail(p, "expected the name of a member")
 	}
 	end, kind := s.string(p + 1)
 	if end < 0 {
-		return 0, end
+		return nil, end
 	}
 	name := s.doc[p+1 : end]
 	if kind == Escaped {
 		s.scratch, _ = Unescape(s.scratch[:0], name)
 		name = s.scratch
 	}
-	id = t.find(name)
+	id := t.find(name)
 	if id == 0 {
-		if kind == Escaped {
-			return anonymousEntry, end + 1
-		}
-		known := len(t.entries)
-		if id = t.learn(name); int(id) < known && int(prev) >= t.wanted {
-			return id, end + 1 // the learned names were forgotten, prev among them
+		id = anonymousEntry
+		if kind != Escaped {
+			id = t.learn(name)
 		}
 	}
 	if id != anonymousEntry {
-		t.entries[prev].next = id
+		prev.next = id
 	}
-	return id, end + 1
+	return &t.entries[id], end + 1
 }

@@ -27,32 +27,40 @@ func nonDigits(x uint64) uint64 {
 // firstByte is the index of the byte of the lowest mark.
 func firstByte(marks uint64) int { return bits.TrailingZeros64(marks) >> 3 }
 
+// word returns the eight bytes at p, with zeros for those that lie beyond the document's end. A zero is no part of any token,
+// so that whoever looks for a token's end finds it at the document's end without asking for the length.
+func word(doc []byte, p int) uint64 {
+	if p >= 0 && p <= len(doc)-8 {
+		return binary.LittleEndian.Uint64(doc[p : p+8])
+	}
+	return lastWord(doc, p)
+}
+
+// lastWord is word where the document ends.
+func lastWord(doc []byte, p int) (x uint64) {
+	for i := len(doc) - 1; i >= p; i-- {
+		x = x<<8 | uint64(doc[i])
+	}
+	return x
+}
+
 // plainEnd returns the position of the first byte at or after p that is a quote, a backslash or a control character, or the
 // document's length.
 func plainEnd(doc []byte, p int) int {
-	for ; p <= len(doc)-8; p += 8 {
-		if m := specials(binary.LittleEndian.Uint64(doc[p:])); m != 0 {
+	for ; ; p += 8 {
+		if m := specials(word(doc, p)); m != 0 {
 			return p + firstByte(m)
 		}
 	}
-	for ; p < len(doc); p++ {
-		if c := doc[p]; c < ' ' || c == '"' || c == '\\' {
-			break
-		}
-	}
-	return p
 }
 
 // digitsEnd returns the position of the first byte at or after p that is not a digit, or the document's length.
 func digitsEnd(doc []byte, p int) int {
-	for ; p <= len(doc)-8; p += 8 {
-		if m := nonDigits(binary.LittleEndian.Uint64(doc[p:])); m != 0 {
+	for ; ; p += 8 {
+		if m := nonDigits(word(doc, p)); m != 0 {
 			return p + firstByte(m)
 		}
 	}
-	for ; p < len(doc) && doc[p]-'0' <= 9; p++ {
-	}
-	return p
 }
 
 // skipSpace returns the position of the first byte at or after p that is not white space, or the document's length.

@@ -6,21 +6,14 @@ package jsonscan
 // value reads a value that belongs to a node and records its span for the paths that end there.
 func (s *Scanner) value(at int32, p, depth int) int {
 	n := &s.f.nodes[at]
-	if p == len(s.doc) {
-		return s.fail(p, "expected a value")
-	}
 	start, end, kind := p, 0, Missing
-	switch c := s.doc[p]; {
-	case c == '{' && len(n.members) > 0:
+	switch {
+	case p < len(s.doc) && s.doc[p] == '{' && len(n.members) > 0:
 		kind, end = Object, s.object(at, p+1, depth+1)
-	case c == '[' && len(n.elems) > 0:
+	case p < len(s.doc) && s.doc[p] == '[' && len(n.elems) > 0:
 		kind, end = Array, s.array(n, p+1, depth+1)
-	case c == '{':
-		kind, end = Object, s.skip(p, depth)
-	case c == '[':
-		kind, end = Array, s.skip(p, depth)
 	default:
-		end, kind = s.scalar(p)
+		end, kind = s.any(p, depth)
 	}
 	if end < 0 {
 		return end
@@ -57,7 +50,7 @@ func (s *Scanner) array(n *node, p, depth int) int {
 			p = s.value(elems[0].node, p, depth)
 			elems = elems[1:]
 		} else {
-			p = s.skipValue(p, depth)
+			p, _ = s.any(p, depth)
 		}
 		if p < 0 {
 			return p
@@ -75,12 +68,12 @@ func (s *Scanner) array(n *node, p, depth int) int {
 }
 
 // again applies the policy for a member met a second time in its object; false means that the scan has failed.
-func (s *Scanner) again(at int32, offset int, name []byte) bool {
+func (s *Scanner) again(t *names, e *entry, offset int) bool {
 	if s.f.opts.Duplicates == Reject {
-		s.err = &DuplicateError{Offset: offset, Name: string(name)}
+		s.err = &DuplicateError{Offset: offset, Name: string(t.name(e))}
 		return false
 	}
-	s.reset(at)
+	s.reset(e.node)
 	return true
 }
 
@@ -107,22 +100,13 @@ func (s *Scanner) noteUnknown(p int) {
 	s.unknown = append(s.unknown, Span{Start: int32(p + 1), End: int32(end), Kind: kind})
 }
 
-// scalar reads a string, number or literal.
-func (s *Scanner) scalar(p int) (end int, kind Kind) {
-	switch c := s.doc[p]; {
-	case c == '"':
-		if end, kind = s.string(p + 1); end < 0 {
-			return end, kind
-		}
-		return end + 1, kind
-	case c == '-' || c-'0' <= 9:
-		if end = numberEnd(s.doc, p); end < 0 {
-			return s.fail(^end, "invalid number"), Missing
-		}
-		return end, Number
+// any reads a value of any kind, without looking for fields in it.
+func (s *Scanner) any(p, depth int) (end int, kind Kind) {
+	if p == len(s.doc) || s.doc[p] != '"' {
+		return s.other(p, depth)
 	}
-	if end, kind = literalEnd(s.doc, p); end == 0 {
-		return s.fail(p, "expected a value"), Missing
+	if end, kind = s.string(p + 1); end >= 0 {
+		end++
 	}
 	return end, kind
 }
@@ -142,16 +126,25 @@ func (s *Scanner) string(p int) (end int, kind Kind) {
 	}
 }
 
-// skipValue reads a value that no path leads to or through.
-func (s *Scanner) skipValue(p, depth int) int {
-	if p == len(s.doc) {
-		return s.fail(p, "expected a value")
+// other reads anything but a string, without looking for fields in it.
+func (s *Scanner) other(p, depth int) (end int, kind Kind) {
+	if p < len(s.doc) {
+		switch c := s.doc[p]; {
+		case c == '-' || c-'0' <= 9:
+			if end = numberEnd(s.doc, p); end < 0 {
+				return s.fail(^end, "invalid number"), Missing
+			}
+			return end, Number
+		case c == '{':
+			return s.skip(p, depth), Object
+		case c == '[':
+			return s.skip(p, depth), Array
+		}
+		if end, kind = literalEnd(s.doc, p); end > 0 {
+			return end, kind
+		}
 	}
-	if c := s.doc[p]; c == '{' || c == '[' {
-		return s.skip(p, depth)
-	}
-	p, _ = s.scalar(p)
-	return p
+	return s.fail(p, "expected a value"), Missing
 }
 
 // skip reads an object or array that stands at the given depth, without recursion: the kinds of the open brackets are bits of
@@ -182,7 +175,7 @@ element:
 	if p < len(doc) && (doc[p] == '{' || doc[p] == '[') {
 		goto open
 	}
-	if p = s.skipValue(p, level); p < 0 {
+	if p, _ = s.any(p, level); p < 0 {
 		return p
 	}
 after:
