@@ -40,13 +40,15 @@ type codec struct {
 
 // environment is what compiling a type depends on besides the type.
 type environment struct {
-	location *time.Location
+	location *time.Location // the server's
+	zones    []*zone        // those but UTC that types name
 }
 
 // scratch is memory that conversions of one reader share.
 type scratch struct {
 	text []byte // an unescaped string
 	wide []byte // a value of a fixed number of bytes
+	days []day  // the day last used, of each zone
 }
 
 // room returns n bytes that are valid until the next call.

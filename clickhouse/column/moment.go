@@ -1,0 +1,209 @@
+package column
+
+import (
+	"encoding/binary"
+)
+
+// moment is a date and time as a text gives it: a calendar date and a time of day, or a number of seconds since the epoch.
+type moment struct {
+	days    int32 // since 1970-01-01
+	seconds int32 // since midnight
+	nanos   int32 // digits after the ninth are cut off
+	offset  int32 // of the text's own zone from UTC in seconds
+	zoned   bool  // the text has a zone
+	clock   bool  // the text has a time of day
+}
+
+// parseMoment reads YYYY-MM-DD (or with slashes), and after it, behind a space or a T, hh:mm, seconds, a fraction, and a
+// zone: Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm.
+func parseMoment(text []byte) (m moment, ok bool) {
+	if len(text) >= 19 && m.fixedLayout(text) {
+		return m, len(text) == 19 || m.tail(text[19:])
+	}
+	m = moment{}
+	rest, ok := m.date(text)
+	if !ok {
+		return m, false
+	}
+	if len(rest) == 0 {
+		return m, true
+	}
+	if rest[0] != ' ' && rest[0] != 'T' && rest[0] != 't' {
+		return m, false
+	}
+	return m, m.time(rest[1:])
+}
+
+const (
+	highNibbles = 0xF0F0F0F0F0F0F0F0
+	allZeros    = 0x3030303030303030 // "00000000"
+	allSixes    = 0x0606060606060606
+
+	dateMarks = 0xFF0000FF00000000 // where "YYYY-MM-" has its hyphens
+	dateFlip  = uint64('-'^'0')<<32 | uint64('-'^'0')<<56
+	timeMarks = 0x0000FF0000FF0000 // where "DDThh:mm" has T and colon
+	timeFlip  = uint64('T'^'0')<<16 | uint64(':'^'0')<<40
+	spaceFlip = uint64(' '^'0')<<16 | uint64(':'^'0')<<40
+)
+
+// fixedLayout reads YYYY-MM-DDThh:mm:ss, eight bytes at a time. Flipping the separators turns them into zeros, so that one
+// comparison checks them and the digits.
+func (m *moment) fixedLayout(text []byte) bool {
+	date := binary.LittleEndian.Uint64(text) ^ dateFlip
+	clock := binary.LittleEndian.Uint64(text[8:])
+	if text[10] == ' ' {
+		clock ^= spaceFlip
+	} else {
+		clock ^= timeFlip
+	}
+	s1, s0 := text[17]-'0', text[18]-'0'
+	if !allDigits(date, dateMarks) || !allDigits(clock, timeMarks) || text[16] != ':' || s1 > 5 || s0 > 9 {
+		return false
+	}
+	date -= allZeros
+	clock -= allZeros
+	year := int32(date&15*1000 + date>>8&15*100 + date>>16&15*10 + date>>24&15)
+	month, dom := int32(date>>40&15*10+date>>48&15), int32(clock&15*10+clock>>8&15)
+	hour, minute := int32(clock>>24&15*10+clock>>32&15), int32(clock>>48&15*10+clock>>56&15)
+	if !validDate(year, month, dom) || hour > 23 || minute > 59 {
+		return false
+	}
+	m.days = daysOf(year, month, dom)
+	m.seconds = hour*3600 + minute*60 + int32(s1)*10 + int32(s0)
+	m.clock = true
+	return true
+}
+
+// allDigits reports whether all bytes are digits, and those under marks zeros.
+func allDigits(x, marks uint64) bool {
+	return x&(highNibbles|marks) == allZeros && (x+allSixes)&highNibbles == allZeros
+}
+
+// date reads the calendar date and returns what follows.
+func (m *moment) date(text []byte) (rest []byte, ok bool) {
+	if len(text) < 10 || text[4] != '-' && text[4] != '/' || text[7] != text[4] {
+		return nil, false
+	}
+	year, ok1 := number(text[:4])
+	month, ok2 := number(text[5:7])
+	dom, ok3 := number(text[8:10])
+	if !ok1 || !ok2 || !ok3 || !validDate(year, month, dom) {
+		return nil, false
+	}
+	m.days = daysOf(year, month, dom)
+	return text[10:], true
+}
+
+// time reads hh:mm[:ss] and what may follow.
+func (m *moment) time(text []byte) bool {
+	if len(text) < 5 || text[2] != ':' {
+		return false
+	}
+	hour, ok1 := number(text[:2])
+	minute, ok2 := number(text[3:5])
+	if !ok1 || !ok2 || hour > 23 || minute > 59 {
+		return false
+	}
+	m.clock = true
+	m.seconds = hour*3600 + minute*60
+	text = text[5:]
+	if len(text) >= 3 && text[0] == ':' {
+		second, ok := number(text[1:3])
+		if !ok || second > 59 {
+			return false
+		}
+		m.seconds += second
+		text = text[3:]
+	}
+	return m.tail(text)
+}
+
+// tail reads a fraction of a second and a zone, both of which may be absent.
+func (m *moment) tail(text []byte) bool {
+	if len(text) > 1 && (text[0] == '.' || text[0] == ',') {
+		n := 1
+		for unit := int32(100_000_000); n < len(text) && text[n]-'0' <= 9; n++ {
+			m.nanos += int32(text[n]-'0') * unit
+			unit /= 10
+		}
+		if n == 1 {
+			return false
+		}
+		text = text[n:]
+	}
+	return m.zone(text)
+}
+
+func (m *moment) zone(text []byte) bool {
+	if len(text) > 1 && text[0] == ' ' {
+		text = text[1:]
+	}
+	switch string(text) {
+	case "":
+		return true
+	case "Z", "z", "UTC", "GMT":
+		m.zoned = true
+		return true
+	}
+	sign := int32(1)
+	switch text[0] {
+	case '-':
+		sign = -1
+	case '+':
+	default:
+		return false
+	}
+	text = text[1:]
+	if len(text) == 5 && text[2] == ':' {
+		text = []byte{text[0], text[1], text[3], text[4]}
+	}
+	if len(text) != 2 && len(text) != 4 {
+		return false
+	}
+	hours, ok := number(text[:2])
+	minutes, ok2 := number(text[2:])
+	if !ok || !ok2 || hours > 23 || minutes > 59 {
+		return false
+	}
+	m.zoned, m.offset = true, sign*(hours*3600+minutes*60)
+	return true
+}
+
+// unix is the moment in seconds since the epoch, taken in zone z where the text has none.
+func (m *moment) unix(z *zone, x *scratch) int64 {
+	if m.zoned {
+		return int64(m.days)*secondsPerDay + int64(m.seconds) - int64(m.offset)
+	}
+	return z.unix(m.days, m.seconds, x)
+}
+
+// number reads a few digits.
+func number(text []byte) (n int32, ok bool) {
+	for _, c := range text {
+		c -= '0'
+		if c > 9 {
+			return 0, false
+		}
+		n = n*10 + int32(c)
+	}
+	return n, true
+}
+
+var monthLengths = [13]int32{0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+
+func validDate(year, month, dom int32) bool {
+	if month < 1 || month > 12 || dom < 1 {
+		return false
+	}
+	return dom <= monthLengths[month] || month == 2 && dom == 29 && year%4 == 0 && (year%100 != 0 || year%400 == 0)
+}
+
+// daysOf counts the days since 1970-01-01 of a date of the Gregorian calendar. Years begin in March here, so that the leap
+// day comes last.
+func daysOf(year, month, dom int32) int32 {
+	if month <= 2 {
+		year--
+		month += 12
+	}
+	return 365*year + year/4 - year/100 + year/400 + (153*month-457)/5 + dom - 719469
+}
