@@ -31,27 +31,27 @@ func short(rng *rand.Rand, from, to time.Duration) time.Duration {
 var faults = []fault{
 	{"connector killed", 6, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		return "first", short(rng, 0, time.Second),
-			func(context.Context) error { w.first.kill(); return nil },
-			func(context.Context) error { return w.first.start() }
+			func(context.Context) error { w.first.Kill(); return nil },
+			func(context.Context) error { return w.first.Start() }
 	}},
 	{"connector frozen past its session", 2, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		return "first", short(rng, 7*time.Second, 12*time.Second),
-			func(context.Context) error { w.first.signal(syscall.SIGSTOP); return nil },
-			func(context.Context) error { w.first.signal(syscall.SIGCONT); return nil }
+			func(context.Context) error { w.first.Signal(syscall.SIGSTOP); return nil },
+			func(context.Context) error { w.first.Signal(syscall.SIGCONT); return nil }
 	}},
 	{"second connector added and removed", 3, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		gently := rng.IntN(2) == 0
 		return "second", short(rng, 3*time.Second, 15*time.Second),
-			func(context.Context) (err error) { w.second, err = w.connector("second"); return err },
+			func(context.Context) (err error) { w.second, err = w.consumer("second"); return err },
 			func(context.Context) error {
 				if gently {
-					w.second.signal(syscall.SIGTERM)
+					w.second.Signal(syscall.SIGTERM)
 					select {
-					case <-w.second.done:
+					case <-w.second.Done():
 					case <-time.After(20 * time.Second):
 					}
 				}
-				w.second.kill()
+				w.second.Kill()
 				return nil
 			}
 	}},
@@ -236,7 +236,7 @@ func (w *world) heal(ctx context.Context) error {
 		return err
 	default:
 	}
-	if !w.first.alive() {
+	if !w.first.Running() {
 		return errors.New("the connector ended by itself")
 	}
 	return ctx.Err()

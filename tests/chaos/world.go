@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/benthos-clickhouse/connect/tests/connector"
 	"github.com/benthos-clickhouse/connect/tests/proxy"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
@@ -51,7 +52,7 @@ type world struct {
 	mysql    *proxy.Proxy
 	config   string
 	mu       sync.Mutex
-	first    *connector
+	first    *connector.Process
 	second   *connector     // nil while there is one consumer only
 	resized  int            // how often
 	healing  sync.WaitGroup // faults whose end is still to come
@@ -103,8 +104,14 @@ func (w *world) prepare(ctx context.Context) error {
 	if err := w.writeConfig(); err != nil {
 		return err
 	}
-	w.first, err = w.connector("first")
+	w.first, err = w.consumer("first")
 	return err
+}
+
+// consumer starts a process of the binary.
+func (w *world) consumer(name string) (*connector.Process, error) {
+	p := &connector.Process{Binary: w.opts.Binary, Config: w.config, Env: w.opts.Env, LogPath: filepath.Join(w.dir, "connect-"+name+".log")}
+	return p, p.Start()
 }
 
 func (w *world) dimensions(ctx context.Context) error {
@@ -245,7 +252,7 @@ func (w *world) drain(ctx context.Context) error {
 	defer closeAdmin()
 	last, changed := int64(-1), time.Now()
 	for {
-		lag := lagOf(ctx, admin)
+		lag := connector.Lag(ctx, admin, group, topic, partitions)
 		if lag == 0 {
 			return nil
 		}
@@ -261,26 +268,6 @@ func (w *world) drain(ctx context.Context) error {
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
-}
-
-func lagOf(ctx context.Context, admin *kadm.Client) int64 {
-	lags, err := admin.Lag(ctx, group)
-	if err != nil {
-		return -1
-	}
-	parts := 0
-	var sum int64
-	for _, p := range lags[group].Lag[topic] {
-		if p.Err != nil || p.Lag < 0 {
-			return -1
-		}
-		parts++
-		sum += p.Lag
-	}
-	if parts != partitions {
-		return -1
-	}
-	return sum
 }
 
 // count compares the tables of all nodes with what was produced.
@@ -340,9 +327,9 @@ func (w *world) examples(ctx context.Context, r *Report, table string) error {
 }
 
 func (w *world) close() {
-	for _, c := range []*connector{w.first, w.second} {
+	for _, c := range []*connector.Process{w.first, w.second} {
 		if c != nil {
-			c.kill()
+			c.Kill()
 		}
 	}
 	for _, p := range w.proxies {

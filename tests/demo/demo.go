@@ -7,6 +7,7 @@ package demo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/benthos-clickhouse/connect/tests/clickstream"
+	"github.com/benthos-clickhouse/connect/tests/connector"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
@@ -43,7 +45,6 @@ type Stack struct {
 	MySQLDSN   string
 	ClickHouse *services.Cluster
 	Binary     string
-	Env        []string // what the connector was started with
 }
 
 // Run does the whole demo and returns its report; an error means that something could not run, while differences found are
@@ -56,7 +57,7 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 	defer os.RemoveAll(dir)
 
 	say(opts.Out, "Building connect …")
-	binary, err := build(ctx, opts.Root, dir)
+	binary, err := connector.Build(ctx, opts.Root, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -81,20 +82,17 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 
 // land runs the connector until the group has committed every offset, and checks the result.
 func land(ctx context.Context, opts Options, stack *Stack, gen clickstream.Options, ledger *clickstream.Ledger) (*Report, error) {
-	conn, err := startConnector(ctx, stack, filepath.Join(opts.Root, "config", "clickstream.yaml"))
+	p, err := startPipeline(stack, filepath.Join(opts.Root, "config", "clickstream.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	defer conn.kill()
-	if err := follow(ctx, opts, stack, conn, ledger); err != nil {
-		return nil, fmt.Errorf("%w; the end of the connector's log:\n%s", err, conn.log(4096))
-	}
+	defer p.Kill()
 	report := &Report{Rows: opts.Rows, Malformed: ledger.Malformed}
-	if err := conn.scrape(ctx, report); err != nil {
-		return nil, err
+	if err := errors.Join(follow(ctx, opts, stack, p, ledger), ctx.Err()); err != nil {
+		return nil, fmt.Errorf("%w; the end of the connector's log:\n%s", err, p.LogTail())
 	}
-	if err := conn.stop(report); err != nil {
-		return nil, fmt.Errorf("stopping the connector: %w; the end of its log:\n%s", err, conn.log(4096))
+	if err := p.finish(ctx, report); err != nil {
+		return nil, fmt.Errorf("stopping the connector: %w; the end of its log:\n%s", err, p.LogTail())
 	}
 	if err := verify(ctx, stack, gen, ledger, report); err != nil {
 		return nil, fmt.Errorf("checking the result: %w", err)
@@ -112,18 +110,18 @@ func land(ctx context.Context, opts Options, stack *Stack, gen clickstream.Optio
 
 // stay runs the connector again, for whoever wants to produce more, until ctx ends.
 func stay(ctx context.Context, opts Options, s *Stack) error {
-	conn, err := startConnector(ctx, s, filepath.Join(opts.Root, "config", "clickstream.yaml"))
+	p, err := startPipeline(s, filepath.Join(opts.Root, "config", "clickstream.yaml"))
 	if err != nil {
 		return err
 	}
-	defer conn.kill()
+	defer p.Kill()
 	node := s.nodes()[0]
-	say(opts.Out, lookAround, s.KafkaAddr, s.MySQLDSN, node.Addr(), node.HTTPAddr(), conn.http, conn.logPath, node.HTTPAddr(), node.HTTPAddr(), node.HTTPAddr())
+	say(opts.Out, lookAround, s.KafkaAddr, s.MySQLDSN, node.Addr(), node.HTTPAddr(), p.http, p.LogPath, node.HTTPAddr(), node.HTTPAddr(), node.HTTPAddr())
 	select {
 	case <-ctx.Done():
-		return nil
-	case <-conn.done:
-		return fmt.Errorf("the connector ended by itself; the end of its log:\n%s", conn.log(4096))
+		return p.Stop()
+	case <-p.Done():
+		return fmt.Errorf("the connector ended by itself; the end of its log:\n%s", p.LogTail())
 	}
 }
 

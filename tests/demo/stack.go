@@ -23,18 +23,6 @@ import (
 // partitions of the clicks topic.
 const partitions = 4
 
-// build makes the static binary, as `make build` does, and returns its path.
-func build(ctx context.Context, root, dir string) (string, error) {
-	binary := filepath.Join(dir, "connect")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.Version=demo", "-o", binary, "./cmd/connect")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building connect: %w\n%s", err, out)
-	}
-	return binary, nil
-}
-
 // addresses is what the process of the embedded servers prints on its first line.
 type addresses struct {
 	Kafka    string `json:"kafka"`
