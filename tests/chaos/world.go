@@ -53,9 +53,9 @@ type world struct {
 	config   string
 	mu       sync.Mutex
 	first    *connector.Process
-	second   *connector     // nil while there is one consumer only
-	resized  int            // how often
-	healing  sync.WaitGroup // faults whose end is still to come
+	second   *connector.Process // nil while there is one consumer only
+	resized  int                // how often
+	healing  sync.WaitGroup     // faults whose end is still to come
 	busy     map[string]bool
 	fast     atomic.Bool
 	produced atomic.Int64
