@@ -20,6 +20,7 @@ type names struct {
 	entries []entry
 	slots   []int32 // hash table of indexes into entries, 0 for free; its length is a power of two
 	text    []byte  // the names, each between quotes
+	track   bool    // names that no path wants are to be noted
 	wanted  int     // entries and text before these are never dropped
 	wantedT int
 }
@@ -38,7 +39,8 @@ type entry struct {
 	seen       uint64 // the visit (Scanner.visit) that last met the name
 }
 
-func newNames(f *Fields, n *node) names {
+func newNames(f *Fields, at int) names {
+	n := &f.nodes[at]
 	slots := 1
 	for slots < 2*(len(n.members)+maxLearned+2) {
 		slots *= 2
@@ -46,18 +48,20 @@ func newNames(f *Fields, n *node) names {
 	t := names{
 		entries: make([]entry, 2, len(n.members)+2+maxLearned), // never grows, so that pointers into it hold
 		slots:   make([]int32, slots),
+		track:   at == 0 && f.opts.TrackUnknown,
 	}
 	t.entries[headEntry] = entry{node: -1, span: -1, next: anonymousEntry}
 	t.entries[headEntry].neverMatch()
+	t.entries[headEntry].deep = t.track
 	t.entries[anonymousEntry] = t.entries[headEntry]
 	for _, m := range n.members {
 		id := t.add([]byte(m.name))
 		e := &t.entries[id]
 		e.node = m.node
-		if below := &f.nodes[m.node]; below.leaf() && len(below.spans) == 1 && !f.opts.StopEarly {
+		below := &f.nodes[m.node]
+		e.deep = !below.leaf() || len(below.spans) > 1 || f.opts.StopEarly
+		if !e.deep {
 			e.span = below.spans[0]
-		} else {
-			e.deep = true
 		}
 		if id > 2 {
 			t.entries[id-1].next = id // the order of the paths is the first guess
@@ -72,7 +76,7 @@ func newNames(f *Fields, n *node) names {
 
 // add makes an entry for a name that has none.
 func (t *names) add(name []byte) int32 {
-	e := entry{node: -1, span: -1, size: int32(len(name) + 2), textAt: int32(len(t.text)), mask: ^uint64(0), next: anonymousEntry}
+	e := entry{node: -1, span: -1, deep: t.track, size: int32(len(name) + 2), textAt: int32(len(t.text)), mask: ^uint64(0), next: anonymousEntry}
 	t.text = append(t.text, '"')
 	t.text = append(t.text, name...)
 	t.text = append(t.text, '"')

@@ -1,6 +1,9 @@
 package jsonscan
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // Scanner finds the fields of one Fields in document after document. It is the scratch of one goroutine, and not safe for
 // concurrent use.
@@ -28,7 +31,7 @@ func (f *Fields) NewScanner() *Scanner {
 	s := &Scanner{f: f, names: make([]names, len(f.nodes)), stack: make([]uint64, f.opts.MaxDepth/64+1)}
 	for i := range f.nodes {
 		if i == 0 || len(f.nodes[i].members) > 0 {
-			s.names[i] = newNames(f, &f.nodes[i])
+			s.names[i] = newNames(f, i)
 		}
 	}
 	return s
@@ -101,6 +104,10 @@ func (s *Scanner) fail(offset int, reason string) int {
 }
 
 // object reads an object that belongs to a node, from behind its brace to behind its closing one.
+//
+// The loop is written for the member that comes where it is expected, between two commas without white space: that path makes
+// no call for a string, and looks at each byte that may differ once. What fails one of its tests goes on to a method that takes
+// in the unusual as well.
 func (s *Scanner) object(at int32, p, depth int) int {
 	if depth > s.f.opts.MaxDepth {
 		return s.fail(p-1, "nested too deep")
@@ -108,14 +115,15 @@ func (s *Scanner) object(at int32, p, depth int) int {
 	doc, t := s.doc, &s.names[at]
 	s.visit++
 	visit := s.visit
-	p = skipSpace(doc, p)
-	if p < len(doc) && doc[p] == '}' {
+	if p = skipSpace(doc, p); p < len(doc) && doc[p] == '}' {
 		return p + 1
 	}
 	prev := &t.entries[headEntry]
 	for {
 		e, nameAt := &t.entries[prev.next], p
-		if t.matches(e, doc, p) {
+		tail := p + int(e.tailAt)
+		if p >= 0 && p <= len(doc)-8 && tail >= 0 && tail <= len(doc)-8 && e.size <= 16 &&
+			((binary.LittleEndian.Uint64(doc[p:p+8])^e.head)|(binary.LittleEndian.Uint64(doc[tail:tail+8])^e.tail))&e.mask == 0 {
 			p += int(e.size)
 			prev = e
 		} else {
@@ -131,64 +139,81 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		} else if p = s.colon(p); p < 0 {
 			return p
 		}
-		if p < len(doc) && doc[p] <= ' ' {
-			p = skipSpace(doc, p)
-		}
-
-		if e.node < 0 {
-			if at == 0 && s.f.opts.TrackUnknown {
-				s.noteUnknown(nameAt)
-			}
-		} else if e.seen == visit && !s.again(t, e, nameAt) {
+		if e.seen == visit && !s.again(t, e, nameAt) {
 			return failed
 		}
 		e.seen = visit
 
-		if e.deep {
-			if p = s.value(e.node, p, depth); p < 0 {
-				return p
+		switch {
+		case e.deep:
+			p = s.deep(e, nameAt, p, depth)
+		case p < len(doc) && doc[p] == '"':
+			start, kind := p+1, String
+			for p = start; ; p += 8 {
+				if m := specials(word(doc, p)); m != 0 {
+					p += firstByte(m)
+					break
+				}
 			}
-		} else {
-			start, kind := p, String
-			if p < len(doc) && doc[p] == '"' {
-				start++
-				for p = start; ; p += 8 {
-					if m := specials(word(doc, p)); m != 0 {
-						p += firstByte(m)
-						break
-					}
+			if p == len(doc) || doc[p] != '"' {
+				if p, kind = s.string(p); p < 0 {
+					return p
 				}
-				if p == len(doc) || doc[p] != '"' {
-					if p, kind = s.string(p); p < 0 {
-						return p
-					}
-				}
-			} else if p, kind = s.other(p, depth); p < 0 {
-				return p
 			}
 			if e.span >= 0 {
 				s.spans[e.span] = Span{int32(start), int32(p), kind}
 			}
-			if kind == String || kind == Escaped {
-				p++
-			}
+			p++
+		default:
+			p = s.other(e.span, p, depth)
 		}
 
-		if p < len(doc) && doc[p] <= ' ' {
-			p = skipSpace(doc, p)
-		}
-		if p < len(doc) && doc[p] == ',' {
+		if p >= 0 && p < len(doc) && doc[p] == ',' {
 			p++
-		} else {
+			continue
+		}
+		if p < 0 {
+			return p
+		}
+		if p = skipSpace(doc, p); p == len(doc) || doc[p] != ',' {
 			return s.closeObject(p)
 		}
-		if p < len(doc) && doc[p] <= ' ' {
-			p = skipSpace(doc, p)
-		}
+		p++
 	}
 }
 
-// closeObject
+// deep reads a value of which there is more to note than one span.
+func (s *Scanner) deep(e *entry, nameAt, p, depth int) int {
+	p = skipSpace(s.doc, p)
+	if e.node >= 0 {
+		return s.value(e.node, p, depth)
+	}
+	s.noteUnknown(nameAt)
+	p, _ = s.any(p, depth)
+	return p
+}
+
+// other reads a value that did not turn out to be a string at once, and notes its span if that is wanted.
+func (s *Scanner) other(span int32, p, depth int) int {
+	p = skipSpace(s.doc, p)
+	end, kind := s.any(p, depth)
+	if end < 0 || span < 0 {
+		return end
+	}
+	s.spans[span] = spanOf(p, end, kind)
+	return end
+}
+
+// spanOf is the span of the value from start to end, quotes included.
+func spanOf(start, end int, kind Kind) Span {
+	if kind == String || kind == Escaped {
+		start++
+		end--
+	}
+	return Span{Start: int32(start), End: int32(end), Kind: kind}
+}
+
+// closeObject ends an object where no comma follows.
 func (s *Scanner) closeObject(p int) int {
 	if p < len(s.doc) && s.doc[p] == '}' {
 		return p + 1
@@ -196,20 +221,26 @@ func (s *Scanner) closeObject(p int) int {
 	return s.fail(p, "expected a comma or a closing brace after a member")
 }
 
-// colon
+// colon steps over white space and the colon behind a name.
 func (s *Scanner) colon(p int) int {
-	p = skipSpace(s.doc, p)
-	if p == len(s.doc) || s.doc[p] != ':' {
+	if p = skipSpace(s.doc, p); p == len(s.doc) || s.doc[p] != ':' {
 		return s.fail(p, "expected a colon after a member's name")
 	}
 	return p + 1
 }
 
-// lookup reads a member's name that was not the one predicted, finds its entry, and corrects the prediction. It returns the
-// position behind the name.
+// lookup reads a member's name, with white space before it, that does not stand where the one predicted should, finds its entry,
+// and corrects the prediction. It returns the position behind the name.
 func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
+	if p < len(s.doc) && s.doc[p] <= ' ' {
+		p = skipSpace(s.doc, p)
+	}
+	e = &t.entries[prev.next]
+	if t.matches(e, s.doc, p) {
+		return e, p + int(e.size)
+	}
 	// A member that is left out now and then is stepped over without unlearning it.
-	if e = &t.entries[t.entries[prev.next].next]; t.matches(e, s.doc, p) {
+	if e = &t.entries[e.next]; t.matches(e, s.doc, p) {
 		return e, p + int(e.size)
 	}
 	if p == len(s.doc) || s.doc[p] != '"' {

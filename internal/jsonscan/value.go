@@ -18,11 +18,7 @@ func (s *Scanner) value(at int32, p, depth int) int {
 	if end < 0 {
 		return end
 	}
-	span := Span{Start: int32(start), End: int32(end), Kind: kind}
-	if kind == String || kind == Escaped {
-		span.Start++
-		span.End--
-	}
+	span := spanOf(start, end, kind)
 	for _, i := range n.spans {
 		if s.spans[i].Kind == Missing {
 			s.left--
@@ -69,8 +65,11 @@ func (s *Scanner) array(n *node, p, depth int) int {
 
 // again applies the policy for a member met a second time in its object; false means that the scan has failed.
 func (s *Scanner) again(t *names, e *entry, offset int) bool {
+	if e.node < 0 {
+		return true
+	}
 	if s.f.opts.Duplicates == Reject {
-		s.err = &DuplicateError{Offset: offset, Name: string(t.name(e))}
+		s.err = &DuplicateError{Offset: skipSpace(s.doc, offset), Name: string(t.name(e))}
 		return false
 	}
 	s.reset(e.node)
@@ -96,19 +95,35 @@ func (s *Scanner) reset(at int32) {
 
 // noteUnknown keeps the name of an unwanted member, which is known to be well-formed.
 func (s *Scanner) noteUnknown(p int) {
+	p = skipSpace(s.doc, p)
 	end, kind := stringEnd(s.doc, p+1)
 	s.unknown = append(s.unknown, Span{Start: int32(p + 1), End: int32(end), Kind: kind})
 }
 
 // any reads a value of any kind, without looking for fields in it.
 func (s *Scanner) any(p, depth int) (end int, kind Kind) {
-	if p == len(s.doc) || s.doc[p] != '"' {
-		return s.other(p, depth)
+	if p < len(s.doc) {
+		switch c := s.doc[p]; {
+		case c == '-' || c-'0' <= 9:
+			if end = numberEnd(s.doc, p); end < 0 {
+				return s.fail(^end, "invalid number"), Missing
+			}
+			return end, Number
+		case c == '"':
+			if end, kind = s.string(p + 1); end >= 0 {
+				end++
+			}
+			return end, kind
+		case c == '{':
+			return s.skip(p, depth), Object
+		case c == '[':
+			return s.skip(p, depth), Array
+		}
+		if end, kind = literalEnd(s.doc, p); end > 0 {
+			return end, kind
+		}
 	}
-	if end, kind = s.string(p + 1); end >= 0 {
-		end++
-	}
-	return end, kind
+	return s.fail(p, "expected a value"), Missing
 }
 
 // string returns the position of the closing quote of the string whose first byte is at p.
@@ -126,43 +141,17 @@ func (s *Scanner) string(p int) (end int, kind Kind) {
 	}
 }
 
-// other reads anything but a string, without looking for fields in it.
-func (s *Scanner) other(p, depth int) (end int, kind Kind) {
-	if p < len(s.doc) {
-		switch c := s.doc[p]; {
-		case c == '-' || c-'0' <= 9:
-			if end = numberEnd(s.doc, p); end < 0 {
-				return s.fail(^end, "invalid number"), Missing
-			}
-			return end, Number
-		case c == '{':
-			return s.skip(p, depth), Object
-		case c == '[':
-			return s.skip(p, depth), Array
-		}
-		if end, kind = literalEnd(s.doc, p); end > 0 {
-			return end, kind
-		}
-	}
-	return s.fail(p, "expected a value"), Missing
-}
-
 // skip reads an object or array that stands at the given depth, without recursion: the kinds of the open brackets are bits of
 // Scanner.stack.
 func (s *Scanner) skip(p, depth int) int {
-	doc := s.doc
-	level := depth
+	doc, level := s.doc, depth
 	var closing byte
 open: // at a bracket
 	if level++; level > s.f.opts.MaxDepth {
 		return s.fail(p, "nested too deep")
 	}
 	closing = doc[p] + 2 // in ASCII, both closing brackets stand two behind the opening ones
-	if closing == '}' {
-		s.stack[level>>6] |= 1 << (level & 63)
-	} else {
-		s.stack[level>>6] &^= 1 << (level & 63)
-	}
+	s.setOpen(level, closing)
 	if p = skipSpace(doc, p+1); p < len(doc) && doc[p] == closing {
 		goto closed
 	}
@@ -172,7 +161,7 @@ element:
 			return p
 		}
 	}
-	if p < len(doc) && (doc[p] == '{' || doc[p] == '[') {
+	if p < len(doc) && doc[p]|0x20 == '{' { // a brace or a bracket
 		goto open
 	}
 	if p, _ = s.any(p, level); p < 0 {
@@ -194,23 +183,44 @@ closed:
 	if level--; level == depth {
 		return p
 	}
-	closing = ']'
-	if s.stack[level>>6]>>(level&63)&1 != 0 {
-		closing = '}'
-	}
+	closing = s.open(level)
 	goto after
+}
+
+// setOpen notes which bracket closes the given level.
+func (s *Scanner) setOpen(level int, closing byte) {
+	bit := uint64(1) << (level & 63)
+	if s.stack[level>>6] &^= bit; closing == '}' {
+		s.stack[level>>6] |= bit
+	}
+}
+
+// open returns the bracket that closes the given level.
+func (s *Scanner) open(level int) byte {
+	if s.stack[level>>6]>>(level&63)&1 != 0 {
+		return '}'
+	}
+	return ']'
 }
 
 // skipName reads a member's name and the colon, up to its value.
 func (s *Scanner) skipName(p int) int {
-	if p == len(s.doc) || s.doc[p] != '"' {
+	doc := s.doc
+	if p == len(doc) || doc[p] != '"' {
 		return s.fail(p, "expected the name of a member")
 	}
-	if p, _ = s.string(p + 1); p < 0 {
-		return p
+	if p = plainEnd(doc, p+1); p == len(doc) || doc[p] != '"' {
+		if p, _ = s.string(p); p < 0 {
+			return p
+		}
 	}
-	if p = skipSpace(s.doc, p+1); p == len(s.doc) || s.doc[p] != ':' {
-		return s.fail(p, "expected a colon after a member's name")
+	if p++; p == len(doc) || doc[p] != ':' {
+		if p = skipSpace(doc, p); p == len(doc) || doc[p] != ':' {
+			return s.fail(p, "expected a colon after a member's name")
+		}
 	}
-	return skipSpace(s.doc, p+1)
+	if p++; p < len(doc) && doc[p] <= ' ' {
+		return skipSpace(doc, p)
+	}
+	return p
 }
