@@ -1,0 +1,149 @@
+package kafka_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/rpc"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// warehouse stands for ClickHouse: shards that drop a block whose name they have had. It can lose answers, and the number of its shards can change.
+type warehouse struct {
+	addr string
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	lose    float64 // chance that an insert lands and its answer does not
+	refuse  float64 // chance that an insert fails and nothing lands
+	shards  int
+	names   map[string]bool     // shard/name
+	rows    map[string]int      // topic/partition/offset → how many times
+	ranges  map[string][]string // range name → layouts it was inserted with
+	blocks  int
+	repeats int
+	hold    chan struct{} // closed to let inserts go on
+}
+
+type Block struct {
+	Shard  int
+	Range  string
+	Name   string
+	Layout string
+	Rows   []string
+}
+
+func newWarehouse(t *testing.T, seed uint64) *warehouse {
+	t.Helper()
+	w := &warehouse{
+		rng: rand.New(rand.NewPCG(seed, 1)), shards: 2,
+		names: map[string]bool{}, rows: map[string]int{}, ranges: map[string][]string{},
+	}
+	server := rpc.NewServer()
+	require.NoError(t, server.RegisterName("Warehouse", &warehouseAPI{w}))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go server.ServeConn(conn)
+		}
+	}()
+	w.addr = l.Addr().String()
+	return w
+}
+
+type warehouseAPI struct{ w *warehouse }
+
+// Layout answers with the number of shards now.
+func (a *warehouseAPI) Layout(_ int, shards *int) error {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	*shards = a.w.shards
+	return nil
+}
+
+// Insert takes a block unless the shard has had one of that name.
+func (a *warehouseAPI) Insert(b Block, landed *bool) error {
+	w := a.w
+	w.mu.Lock()
+	hold := w.hold
+	w.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.rng.Float64() < w.refuse {
+		return errors.New("too many parts")
+	}
+	w.blocks++
+	w.note(b)
+	key := fmt.Sprintf("%d/%s", b.Shard, b.Name)
+	if w.names[key] {
+		w.repeats++
+	} else {
+		*landed, w.names[key] = true, true
+		for _, r := range b.Rows {
+			w.rows[r]++
+		}
+	}
+	if w.rng.Float64() < w.lose {
+		return errors.New("connection reset")
+	}
+	return nil
+}
+
+func (w *warehouse) note(b Block) {
+	for _, l := range w.ranges[b.Range] {
+		if l == b.Layout {
+			return
+		}
+	}
+	w.ranges[b.Range] = append(w.ranges[b.Range], b.Layout)
+}
+
+func (w *warehouse) set(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
+func (w *warehouse) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.rows)
+}
+
+// requireExactly asserts that each of the rows is there once, and nothing else.
+func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	lost, double, strange := 0, 0, 0
+	for r := range want {
+		switch n := w.rows[r]; {
+		case n == 0:
+			lost++
+		case n > 1:
+			double++
+		}
+	}
+	for r := range w.rows {
+		if !want[r] {
+			strange++
+		}
+	}
+	require.Zero(t, lost, "rows lost of %d", len(want))
+	require.Zero(t, double, "rows inserted more than once")
+	require.Zero(t, strange, "rows that were never produced")
+	t.Logf("%d rows exactly once; %d blocks, %d of them repeated", len(want), w.blocks, w.repeats)
+}
