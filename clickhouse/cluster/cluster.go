@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,17 +47,7 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		asked:   make(chan struct{}, 1),
-		nodes:   map[string]*node{},
-		states:  map[string]*state{},
-		order:   append([]string(nil), cfg.bootstrap()...),
-		changed: make(chan struct{}),
-		seen:    map[uint32]string{},
-		rounds:  map[uint32]*atomic.Uint32{},
-	}
+	c := newCluster(cfg)
 	l, err := c.discover(ctx)
 	if err != nil {
 		c.retireAll()
@@ -70,6 +61,20 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 	c.done.Go(func() { c.watchTopology(loop) })
 	c.done.Go(func() { c.watchHealth(loop) })
 	return c, nil
+}
+
+func newCluster(cfg Config) *Cluster {
+	return &Cluster{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		asked:   make(chan struct{}, 1),
+		nodes:   map[string]*node{},
+		states:  map[string]*state{},
+		order:   slices.Clone(cfg.bootstrap()),
+		changed: make(chan struct{}),
+		seen:    map[uint32]string{},
+		rounds:  map[uint32]*atomic.Uint32{},
+	}
 }
 
 // Close ends the watching and closes pooled connections; those in use are closed when they are released.

@@ -36,7 +36,7 @@ func (c *Cluster) discoverFrom(ctx context.Context, conn *Conn) (*Layout, error)
 	if err != nil {
 		return nil, err
 	}
-	if isView(t.engine) {
+	if !isTable(t.engine) {
 		return nil, &NotATableError{Database: t.database, Table: t.table, Engine: t.engine}
 	}
 	if t.engine == "Distributed" {
@@ -45,8 +45,13 @@ func (c *Cluster) discoverFrom(ctx context.Context, conn *Conn) (*Layout, error)
 	return c.fromLocal(ctx, conn, t)
 }
 
-func isView(engine string) bool {
-	return engine == "Dictionary" || strings.HasSuffix(engine, "View") || strings.HasPrefix(engine, "System")
+// isTable tells whether rows stay where they are inserted. Proxy is a table made AS a table function, such as remote().
+func isTable(engine string) bool {
+	switch engine {
+	case "Dictionary", "Proxy", "Merge", "MaterializedPostgreSQL", "Executable", "ExecutablePool", "GenerateRandom":
+		return false
+	}
+	return !strings.HasSuffix(engine, "View") && !strings.HasPrefix(engine, "System")
 }
 
 func (c *Cluster) lookUp(ctx context.Context, conn *Conn) (found, error) {
@@ -73,8 +78,7 @@ func (c *Cluster) fromDistributed(ctx context.Context, conn *Conn, t found) (*La
 		return nil, err
 	}
 	if def.name != "Distributed" || len(def.args) < 3 {
-		return nil, &EngineError{EngineFull: t.engineFull, Reason: "it is no Distributed(cluster, database, table, …): a table over a table function such as " +
-			"remote() names no cluster; create a Distributed table, or give `shards`"}
+		return nil, &EngineError{EngineFull: t.engineFull, Reason: "it is no Distributed(cluster, database, table, …): create such a table, or give `shards`"}
 	}
 	name, err := c.constant(ctx, conn, t, def.args[0])
 	if err != nil {
@@ -164,15 +168,15 @@ func (c *Cluster) expandMacros(ctx context.Context, conn *Conn, s string) (strin
 	for _, r := range rows {
 		macros[r[0]] = r[1]
 	}
-	expanded, missing := expandMacros(s, macros)
-	if missing != "" {
+	expanded, missing, ok := expandMacros(s, macros)
+	if !ok {
 		return "", &MacroError{Name: s, Macro: missing, Address: conn.node.address}
 	}
 	return expanded, nil
 }
 
 // expandMacros names the first macro that cannot be resolved.
-func expandMacros(s string, macros map[string]string) (expanded, missing string) {
+func expandMacros(s string, macros map[string]string) (expanded, missing string, ok bool) {
 	for range maxMacroDepth {
 		var b strings.Builder
 		rest := s
@@ -185,17 +189,17 @@ func expandMacros(s string, macros map[string]string) (expanded, missing string)
 			}
 			value, ok := macros[name]
 			if !ok {
-				return "", name
+				return "", name, false
 			}
 			b.WriteString(before)
 			b.WriteString(value)
 			rest = behind
 		}
 		if s = b.String(); !strings.Contains(s, "{") {
-			return s, ""
+			return s, "", true
 		}
 	}
-	return s, ""
+	return s, "", true
 }
 
 // member is a row of system.clusters.

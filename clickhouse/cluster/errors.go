@@ -47,13 +47,13 @@ func (e *NotDistributedError) Error() string {
 		quoteTable(e.Database, e.Table), e.Engine, known)
 }
 
-// NotATableError says that the name is that of a view or another engine that rows cannot be inserted into directly. Fatal at start.
+// NotATableError says that the name is that of a view, of a table function, or of another engine that does not keep the rows itself. Fatal at start.
 type NotATableError struct {
 	Database, Table, Engine string
 }
 
 func (e *NotATableError) Error() string {
-	return fmt.Sprintf("%s is a %s: name the table that it reads from, or writes to",
+	return fmt.Sprintf("%s is a %s (a view, or a table function such as remote()): name the Distributed table, or the local one, that keeps the rows",
 		quoteTable(e.Database, e.Table), e.Engine)
 }
 

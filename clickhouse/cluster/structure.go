@@ -113,7 +113,7 @@ func (c *Cluster) describe(ctx context.Context, conn *Conn, database, table stri
 		return nil, c.tableNotFound(database, table, conn.node.address)
 	}
 	r := rows[0]
-	if isView(r[0]) {
+	if !isTable(r[0]) {
 		return nil, &NotATableError{Database: database, Table: table, Engine: r[0]}
 	}
 	if r[0] == "Distributed" {
