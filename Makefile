@@ -1,0 +1,106 @@
+# Run `make` or `make help` for the list of targets. Variables are set on the command line: make demo ROWS=100000
+
+GO            ?= go
+VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.0.0-dev)
+# The date of the commit, not of the build: the same sources make the same binary.
+DATE          ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
+IMAGE         ?= benthos-clickhouse/connect:$(VERSION)
+FUZZTIME      ?= 30s
+# Arguments for the program that a target runs, like make chaos ARGS="-seed 17".
+ARGS          ?=
+GOLANGCI_LINT := v2.12.2
+
+# Options of go test for each module. Suites that start servers run one package after the other: they share a small
+# machine, and what is tested is not that they can share it.
+UNIT_FLAGS        ?= -timeout 5m
+INTEGRATION_FLAGS ?= -timeout 12m -count=1 -p 1
+
+# A static binary everywhere. The race detector needs cgo, and says so itself.
+export CGO_ENABLED ?= 0
+
+LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.DateBuilt=$(DATE)
+LINTER  := bin/golangci-lint-$(GOLANGCI_LINT)
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: build
+build: ## the static binary bin/connect
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/connect ./cmd/connect
+
+.PHONY: test
+test: test-unit test-integration ## every test, with real Kafka, MariaDB and ClickHouse
+
+.PHONY: test-unit
+test-unit: ## tests of the library module; no servers
+	$(GO) vet ./...
+	$(GO) test $(UNIT_FLAGS) ./...
+
+.PHONY: test-integration
+test-integration: ## tests of the module tests/, against real servers that are installed when missing
+	cd tests && $(GO) vet ./...
+	cd tests && $(GO) test $(INTEGRATION_FLAGS) ./...
+
+.PHONY: race
+race: ## the unit tests under the race detector
+	CGO_ENABLED=1 $(GO) test -race $(UNIT_FLAGS) ./...
+
+.PHONY: lint
+lint: $(LINTER) ## golangci-lint on both modules
+	$(LINTER) run ./...
+	cd tests && ../$(LINTER) run --config ../.golangci.yml ./...
+
+.PHONY: format
+format: $(LINTER) ## gofumpt and goimports on both modules
+	$(LINTER) fmt ./...
+	cd tests && ../$(LINTER) fmt --config ../.golangci.yml ./...
+
+$(LINTER):
+	GOBIN=$(CURDIR)/bin/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT)
+	mv bin/tools/golangci-lint $@
+
+.PHONY: fuzz
+fuzz: ## every fuzz test for FUZZTIME (30s)
+	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort | \
+	while read -r dir name; do \
+		echo "$$dir $$name"; \
+		$(GO) test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . || exit 1; \
+	done
+
+.PHONY: bench
+bench: build ## the connector's CPU per row against the stages alone and against its neighbours
+	cd tests && $(GO) run ./cmd/bench $(ARGS)
+
+.PHONY: chaos
+chaos: build ## break a running pipeline at random, and count what is lost and what is double
+	cd tests && $(GO) run ./cmd/chaos -binary ../bin/connect $(ARGS)
+
+.PHONY: demo
+demo: ## the whole product on one machine, checked row by row (ROWS, SEED, KEEP=1)
+	cd tests && $(GO) run ./cmd/demo $(ARGS)
+
+.PHONY: services
+services: ## the servers of the tests, until Ctrl-C
+	cd tests && $(GO) run ./cmd/services up --shards 2 --kafka --mysql $(ARGS)
+
+.PHONY: docs
+docs: ## write the generated pages of docs/ again
+	$(GO) test ./plugin -count=1 -update
+
+# Where no engine can pull a base image, buildah puts the binary that was built here into the image.
+.PHONY: image
+image: ## the container image IMAGE, with docker or buildah
+	@if docker info >/dev/null 2>&1; then \
+		set -x; docker build --build-arg VERSION=$(VERSION) --build-arg DATE=$(DATE) -t $(IMAGE) -f deploy/Dockerfile .; \
+	elif command -v buildah >/dev/null; then \
+		set -ex; $(MAKE) build; cp /etc/ssl/certs/ca-certificates.crt bin/; \
+		buildah --storage-driver=vfs bud --build-arg SOURCE=prebuilt -t $(IMAGE) -f deploy/Dockerfile .; \
+	else \
+		echo "make image needs docker (running) or buildah: apt-get install buildah" >&2; exit 1; \
+	fi
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
