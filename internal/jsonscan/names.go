@@ -173,17 +173,21 @@ func (t *names) matchesMiddle(e *entry, doc []byte, p int) bool {
 	return true
 }
 
-// hashName mixes a name's words. Names are few and bounded, so that names made to collide cost no more than a walk over them.
+// hashName mixes a name's words, the last of which may overlap. Names are few and bounded, so that names made to collide cost no
+// more than a walk over them.
 func hashName(name []byte) uint32 {
 	const k = 0x9e3779b97f4a7c15
-	h := uint64(len(name)) * k
-	for ; len(name) >= 8; name = name[8:] {
-		h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(name))*k, 29)
+	h, n := uint64(len(name))*k, len(name)
+	switch {
+	case n >= 8:
+		for i := 0; i < n-8; i += 8 {
+			h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(name[i:]))*k, 29)
+		}
+		h ^= binary.LittleEndian.Uint64(name[n-8:])
+	case n >= 4:
+		h ^= uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
+	case n > 0:
+		h ^= uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
 	}
-	var last uint64
-	for i, c := range name {
-		last |= uint64(c) << (8 * i)
-	}
-	h = (h ^ last) * k
-	return uint32(h >> 32)
+	return uint32(h * k >> 32)
 }

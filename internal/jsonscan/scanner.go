@@ -121,11 +121,15 @@ func (s *Scanner) object(at int32, p, depth int) int {
 	prev := &t.entries[headEntry]
 	for {
 		e, nameAt := &t.entries[prev.next], p
+	name:
 		tail := p + int(e.tailAt)
 		if p >= 0 && p <= len(doc)-8 && tail >= 0 && tail <= len(doc)-8 && e.size <= 16 &&
 			((binary.LittleEndian.Uint64(doc[p:p+8])^e.head)|(binary.LittleEndian.Uint64(doc[tail:tail+8])^e.tail))&e.mask == 0 {
 			p += int(e.size)
 			prev = e
+		} else if text := skipSpace(doc, p); text > p {
+			p = text
+			goto name
 		} else {
 			if e, p = s.lookup(t, prev, p); p < 0 {
 				return p
@@ -144,6 +148,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		}
 		e.seen = visit
 
+	value:
 		switch {
 		case e.deep:
 			p = s.deep(e, nameAt, p, depth)
@@ -164,6 +169,9 @@ func (s *Scanner) object(at int32, p, depth int) int {
 				s.spans[e.span] = Span{int32(start), int32(p), kind}
 			}
 			p++
+		case p < len(doc) && doc[p] == ' ':
+			p++
+			goto value
 		default:
 			p = s.other(e.span, p, depth)
 		}
@@ -229,12 +237,9 @@ func (s *Scanner) colon(p int) int {
 	return p + 1
 }
 
-// lookup reads a member's name, with white space before it, that does not stand where the one predicted should, finds its entry,
-// and corrects the prediction. It returns the position behind the name.
+// lookup reads a member's name that is not, as far as the object's loop can see, the one predicted, finds its entry, and corrects
+// the prediction. It returns the position behind the name.
 func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
-	if p < len(s.doc) && s.doc[p] <= ' ' {
-		p = skipSpace(s.doc, p)
-	}
 	e = &t.entries[prev.next]
 	if t.matches(e, s.doc, p) {
 		return e, p + int(e.size)
@@ -246,9 +251,11 @@ func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
 	if p == len(s.doc) || s.doc[p] != '"' {
 		return nil, s.fail(p, "expected the name of a member")
 	}
-	end, kind := s.string(p + 1)
-	if end < 0 {
-		return nil, end
+	end, kind := plainEnd(s.doc, p+1), String
+	if end == len(s.doc) || s.doc[end] != '"' {
+		if end, kind = s.string(end); end < 0 {
+			return nil, end
+		}
 	}
 	name := s.doc[p+1 : end]
 	if kind == Escaped {
