@@ -50,7 +50,7 @@ func ServeEmbedded() error {
 }
 
 func startStack(ctx context.Context, opts Options, dir string) (*Stack, func(), error) {
-	addrs, stopEmbedded, err := startEmbedded(ctx, opts.Command)
+	addrs, stopEmbedded, err := startEmbedded(opts.Command)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -66,7 +66,14 @@ func startStack(ctx context.Context, opts Options, dir string) (*Stack, func(), 
 	return &Stack{Dir: dir, KafkaAddr: addrs.Kafka, MySQLDSN: addrs.MySQLDSN, ClickHouse: cluster}, stop, nil
 }
 
-func startEmbedded(ctx context.Context, argv []string) (addresses, func(), error) {
+// StartEmbedded starts the embedded Kafka and MySQL in a process of their own: argv, or this program with the argument
+// "embedded", which has to call ServeEmbedded. stop ends it.
+func StartEmbedded(argv []string) (kafka, mysqlDSN string, stop func(), err error) {
+	addrs, stop, err := startEmbedded(argv)
+	return addrs.Kafka, addrs.MySQLDSN, stop, err
+}
+
+func startEmbedded(argv []string) (addresses, func(), error) {
 	var addrs addresses
 	if len(argv) == 0 {
 		self, err := os.Executable()

@@ -1,0 +1,203 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/color"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+)
+
+// median returns the run whose CPU per row is in the middle.
+func median(runs []*Result) *Result {
+	slices.SortFunc(runs, func(a, b *Result) int {
+		switch {
+		case a.CPUMicros < b.CPUMicros:
+			return -1
+		case a.CPUMicros > b.CPUMicros:
+			return 1
+		}
+		return 0
+	})
+	return runs[len(runs)/2]
+}
+
+// AddStages measures the stages and the baselines alone.
+func (b *Bench) AddStages(ctx context.Context, r *Report) error {
+	if _, err := b.prepare(ctx, base()); err != nil { // the topic that "fetch" reads
+		return err
+	}
+	for _, list := range []struct {
+		names []string
+		into  *[]*Stage
+	}{{StageNames, &r.Stages}, {BaselineNames, &r.Baselines}} {
+		for _, name := range list.names {
+			s, err := b.stage(ctx, name)
+			if err != nil {
+				return err
+			}
+			say(b.opts.Out, "%-40s %6.2f µs/row", name, s.CPUMicros)
+			*list.into = append(*list.into, s)
+		}
+	}
+	return nil
+}
+
+// Floor is what the stages alone cost together, in microseconds per row: what no pipeline of these stages can go below.
+func (r *Report) Floor() (sum float64) {
+	for _, s := range r.Stages {
+		sum += s.CPUMicros
+	}
+	return sum
+}
+
+// Budget is a figure that DESIGN.md section 3 sets.
+type Budget struct {
+	What          string
+	Limit, Actual float64
+	Unit          string
+}
+
+// Met tells whether the figure was reached.
+func (b Budget) Met() bool { return b.Actual <= b.Limit }
+
+// Budgets compares the results with the budgets, as far as their scenarios were run.
+func (r *Report) Budgets() (out []Budget) {
+	byName := map[string]*Result{}
+	for _, res := range r.Results {
+		byName[res.Scenario] = res
+	}
+	add := func(what, unit string, limit float64, actual func() float64, needs ...string) {
+		for _, n := range needs {
+			if byName[n] == nil {
+				return
+			}
+		}
+		out = append(out, Budget{what, limit, actual(), unit})
+	}
+	cpu := func(name string) float64 { return byName[name].SteadyMicros }
+	add("many records a message, three dimensions", "µs/row", 2.0, func() float64 { return cpu("standard") }, "standard")
+	add("one record a message, three dimensions", "µs/row", 3.2, func() float64 { return cpu("one record a message") }, "one record a message")
+	add("three cached dimensions", "µs/row", 0.6, func() float64 { return cpu("standard") - cpu("no join") }, "standard", "no join")
+	add("exactly once, beyond at least once", "µs/row", 0.3, func() float64 {
+		return cpu("MergeTree, exactly once") - cpu("MergeTree, at least once")
+	}, "MergeTree, exactly once", "MergeTree, at least once")
+	add("peak memory", "MB", 300, func() float64 { return float64(byName["standard"].PeakBytes) / 1e6 }, "standard")
+	add("16 partitions to 1, cost per row", "×", 1.1, func() float64 { return cpu("16 partitions") / cpu("1 partition") }, "16 partitions", "1 partition")
+	add("8 shards to 1, cost per row", "×", 1.1, func() float64 { return cpu("8 shards") / cpu("1 shard") }, "8 shards", "1 shard")
+	add("start to first commit", "s", 2, func() float64 { return byName["standard"].FirstInsert }, "standard")
+	return out
+}
+
+// WriteTable writes the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	fmt.Fprintf(w, "%s, %d events per scenario, %s\n\n", r.Date.Format("2006-01-02"), r.Rows, r.Machine)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "scenario\tbytes\tCPU µs/row\tsteady\t× floor\trows/s\tpeak MB\tallocs/row\tfirst commit s\t")
+	floor := r.Floor()
+	for _, s := range r.Results {
+		ratio := "-"
+		if floor > 0 {
+			ratio = fmt.Sprintf("%.2f", s.SteadyMicros/floor)
+		}
+		fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
+			s.Scenario, s.BytesPerRow, s.CPUMicros, s.SteadyMicros, ratio, s.RowsPerSecond, float64(s.PeakBytes)/1e6, s.AllocsPerRow, s.FirstInsert)
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, list := range []struct {
+		title  string
+		stages []*Stage
+	}{{"The stages alone", r.Stages}, {"Other ways to the same table", r.Baselines}} {
+		if len(list.stages) == 0 {
+			continue
+		}
+		fmt.Fprintf(w, "\n%s:\n", list.title)
+		tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, s := range list.stages {
+			fmt.Fprintf(tw, "  %s\t%.2f µs/row\t%s\n", s.Name, s.CPUMicros, s.Note)
+		}
+		if err := tw.Flush(); err != nil {
+			return err
+		}
+	}
+	if floor > 0 {
+		fmt.Fprintf(w, "  floor: %.2f µs/row\n", floor)
+	}
+	return r.writeBudgets(w)
+}
+
+func (r *Report) writeBudgets(w io.Writer) error {
+	budgets := r.Budgets()
+	if len(budgets) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nBudgets:")
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, b := range budgets {
+		verdict := "met"
+		if !b.Met() {
+			verdict = "NOT MET"
+		}
+		fmt.Fprintf(tw, "  %s\t%.2f of %.2f %s\t%s\n", b.What, b.Actual, b.Limit, b.Unit, verdict)
+	}
+	return tw.Flush()
+}
+
+// Save writes table, JSON and plot into dir.
+func (r *Report) Save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	table, err := os.Create(filepath.Join(dir, "results.txt"))
+	if err != nil {
+		return err
+	}
+	defer table.Close()
+	if err := r.WriteTable(table); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644); err != nil {
+		return err
+	}
+	return r.plot(filepath.Join(dir, "cpu_per_row.svg"))
+}
+
+// plot draws the CPU per row of every scenario as horizontal bars.
+func (r *Report) plot(path string) error {
+	p := plot.New()
+	p.Title.Text = "CPU per row of the connector, µs (" + r.Date.Format("2006-01-02") + ")"
+	values := make(plotter.Values, len(r.Results))
+	names := make([]string, len(r.Results))
+	for i, s := range r.Results { // the first one on top
+		at := len(r.Results) - 1 - i
+		values[at], names[at] = s.SteadyMicros, s.Scenario
+	}
+	bars, err := plotter.NewBarChart(values, vg.Points(12))
+	if err != nil {
+		return fmt.Errorf("drawing the results: %w", err)
+	}
+	bars.Horizontal = true
+	bars.Color = color.RGBA{R: 0x33, G: 0x66, B: 0xaa, A: 0xff}
+	bars.LineStyle.Width = 0
+	p.Add(bars)
+	p.NominalY(names...)
+	p.X.Min = 0
+	if err := p.Save(18*vg.Centimeter, vg.Length(len(names)+3)*0.7*vg.Centimeter, path); err != nil {
+		return fmt.Errorf("drawing the results: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+// Package bench measures what the real binary costs per row, from a broker to a real ClickHouse, and what the same work costs
+// by its stages alone, in the same run on the same machine.
+//
+// It owns the scenarios and the figures; it must never assert a wall-clock time.
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/tests/connector"
+)
+
+// Result is what one scenario cost. Per-row figures are microseconds of the connector's user and system time.
+type Result struct {
+	Scenario      string  `json:"scenario"`
+	Rows          int     `json:"rows"`
+	BytesPerRow   float64 `json:"bytes_per_row"`
+	CPUMicros     float64 `json:"cpu_us_per_row"`        // whole life of the process
+	SteadyMicros  float64 `json:"cpu_us_per_row_steady"` // from the first commit to the last
+	RowsPerSecond float64 `json:"rows_per_second"`       // from the first commit to the last
+	PeakBytes     int64   `json:"peak_memory_bytes"`
+	AllocsPerRow  float64 `json:"allocations_per_row"`
+	FirstInsert   float64 `json:"seconds_to_first_commit"`
+}
+
+// run measures one scenario.
+func (b *Bench) run(ctx context.Context, s Scenario) (*Result, error) {
+	meanBytes, err := b.prepare(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	b.runs++
+	group := fmt.Sprintf("bench-%d-%d", os.Getpid(), b.runs)
+	httpAddr, err := connector.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	config := filepath.Join(b.dir, "bench.yaml")
+	if err := os.WriteFile(config, []byte(s.config(httpAddr, b.kafka, group, b.dsn, b.cluster.Servers[0].Addr())), 0o600); err != nil {
+		return nil, err
+	}
+	p := &connector.Process{Binary: b.opts.Binary, Config: config, LogPath: filepath.Join(b.dir, "connect.log")}
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	defer p.Kill()
+	res, err := b.watch(ctx, p, s, group, httpAddr)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w; the end of the connector's log:\n%s", s.Name, err, p.LogTail())
+	}
+	res.Scenario, res.Rows, res.BytesPerRow = s.Name, b.opts.Rows, meanBytes
+	return res, nil
+}
+
+// sample is how far a run is, and what it has cost until then.
+type sample struct {
+	at        time.Time
+	cpu       time.Duration
+	committed int64
+}
+
+func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, group, httpAddr string) (*Result, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(b.kafka))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	var first, last sample
+	stalled := time.Now()
+	for last.committed < int64(b.opts.Rows) {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-p.Done():
+			return nil, fmt.Errorf("the connector ended by itself: %s", p.State())
+		case <-time.After(50 * time.Millisecond):
+		}
+		now := sample{time.Now(), p.CPU(), committed(ctx, admin, group)}
+		if now.committed > last.committed {
+			if first.committed == 0 { // from here on nothing is starting up
+				first = now
+			}
+			last, stalled = now, time.Now()
+		}
+		if time.Since(stalled) > 2*time.Minute {
+			return nil, fmt.Errorf("stalled at %d of %d rows", last.committed, b.opts.Rows)
+		}
+	}
+	samples, err := connector.Metrics(ctx, httpAddr)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.Stop(); err != nil {
+		return nil, err
+	}
+	rows := float64(b.opts.Rows)
+	res := &Result{
+		CPUMicros: p.TotalCPU().Seconds() * 1e6 / rows, PeakBytes: p.PeakMemory(), AllocsPerRow: samples["go_memstats_mallocs_total"] / rows,
+		FirstInsert: first.at.Sub(p.Started()).Seconds(),
+	}
+	if n := last.committed - first.committed; n > 0 {
+		res.SteadyMicros = (last.cpu - first.cpu).Seconds() * 1e6 / float64(n)
+		res.RowsPerSecond = float64(n) / last.at.Sub(first.at).Seconds()
+	}
+	return res, nil
+}
+
+func committed(ctx context.Context, admin *kadm.Client, group string) (sum int64) {
+	offsets, err := admin.FetchOffsets(ctx, group)
+	if err != nil {
+		return 0
+	}
+	offsets.Each(func(o kadm.OffsetResponse) {
+		if o.Err == nil && o.At > 0 {
+			sum += o.At
+		}
+	})
+	return sum
+}
+
+func say(w io.Writer, format string, args ...any) {
+	if w != nil {
+		fmt.Fprintf(w, format+"\n", args...)
+	}
+}

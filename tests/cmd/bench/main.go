@@ -1,0 +1,87 @@
+// Command bench measures what the connect binary costs per row; see its -help.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/benthos-clickhouse/connect/tests/bench"
+	"github.com/benthos-clickhouse/connect/tests/demo"
+)
+
+const usage = `Usage: bench [flags]
+
+Runs the connect binary from a broker to a real ClickHouse, each scenario by itself, and prints the CPU time per row, rows per
+second, peak memory and allocations, the same work by its stages alone, and each budget with what was reached.
+
+Examples:
+  bench                                        all scenarios
+  bench -only "standard,one record a message"  some of them
+  bench -rows 500000 -repeat 3 -save ../docs/performance
+
+Flags:
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var err error
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "embedded":
+		err = demo.ServeEmbedded()
+	case len(os.Args) > 1 && os.Args[1] == "stage":
+		err = bench.ServeStage(ctx, os.Args[2:])
+	default:
+		err = run(ctx)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	opts := bench.Options{Out: os.Stderr}
+	flag.StringVar(&opts.Binary, "binary", "../bin/connect", "the connect binary")
+	flag.StringVar(&opts.Root, "root", "..", "root directory of the repository")
+	flag.IntVar(&opts.Rows, "rows", 2_000_000, "events per scenario")
+	flag.IntVar(&opts.Repeat, "repeat", 1, "runs per scenario; the median counts")
+	only := flag.String("only", "", "names of scenarios, comma-separated; all by default")
+	stages := flag.Bool("stages", true, "measure the stages alone, and the baselines")
+	save := flag.String("save", "", "directory for table, JSON and plot")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), usage)
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if *only != "" {
+		for _, name := range strings.Split(*only, ",") {
+			opts.Only = append(opts.Only, strings.TrimSpace(name))
+		}
+	}
+	b, err := bench.New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	report, err := b.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if *stages {
+		if err := b.AddStages(ctx, report); err != nil {
+			return err
+		}
+	}
+	if *save != "" {
+		if err := report.Save(*save); err != nil {
+			return err
+		}
+	}
+	return report.WriteTable(os.Stdout)
+}
