@@ -241,6 +241,18 @@ func launcherVersion() (string, error) {
 	return fmt.Sprintf("%x", sum.Sum(nil)[:6]), nil
 }
 
+// EnsureCommand installs a Debian package when a command is not on the PATH, and fails with what to do when it cannot.
+func EnsureCommand(ctx context.Context, command, debianPackage string, log io.Writer) error {
+	c, err := openCache(log)
+	if err != nil {
+		return err
+	}
+	if err := c.ensureCommand(ctx, command, debianPackage); err != nil {
+		return &InstallError{What: command, Err: err, ByHand: "apt-get install " + debianPackage}
+	}
+	return nil
+}
+
 var aptUpdated sync.Once
 
 // ensureCommand installs a Debian package when a command is not on the PATH.
