@@ -1,6 +1,7 @@
 package sharding
 
 import (
+	"math"
 	"time"
 )
 
@@ -111,12 +112,13 @@ func bindToDate(b *binder, f *function, args []typed) (binding, error) {
 			return datum{u: dateType.truncate(uint64(dayOf(at(args[0]))))}, nil
 		}
 		return binding{result: dateType, apply: apply}, nil
-	case len(args) == 1 && t.kind == kindInt:
+	case len(args) == 1 && t.kind == kindInt && t.size <= 4:
 		return b.toDateOfNumber(f, t)
 	}
-	return binding{}, b.refuseArgument(f, t, "it takes Date, Date32, DateTime, DateTime64 and integers here")
+	return binding{}, b.refuseArgument(f, t, "it takes Date, Date32, DateTime, DateTime64 and integers of up to 32 bits here")
 }
 
+// toDateOfNumber: below 0 it is the first day, up to 65,535 a day, above that seconds since 1970.
 func (b *binder) toDateOfNumber(f *function, t valueType) (binding, error) {
 	zone := time.UTC
 	if t.size > 2 {
@@ -126,11 +128,14 @@ func (b *binder) toDateOfNumber(f *function, t valueType) (binding, error) {
 		}
 	}
 	apply := func(_ *frame, args []datum) (datum, error) {
-		day, seconds, isSeconds := dayOfNumber(int64(args[0].u), t.signed)
-		if isSeconds {
-			day = uint64(dayOf(time.Unix(seconds, 0).In(zone)))
+		day := int64(args[0].u)
+		if day < 0 {
+			day = 0
 		}
-		return datum{u: dateType.truncate(day)}, nil
+		if day > math.MaxUint16 {
+			day = dayOf(time.Unix(day, 0).In(zone))
+		}
+		return datum{u: dateType.truncate(uint64(day))}, nil
 	}
 	return binding{result: dateType, apply: apply}, nil
 }

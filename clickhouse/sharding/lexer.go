@@ -49,6 +49,9 @@ func (l *lexer) next() (token, error) {
 	case isWordStart(c):
 		return token{tokenWord, l.while(isWordByte), start}, nil
 	}
+	if strings.HasPrefix(l.src[start:], "--") || strings.HasPrefix(l.src[start:], "/*") {
+		return token{}, l.fail(start, "comments do not belong in a key (write -(-x) for a double minus)")
+	}
 	for _, s := range symbols {
 		if strings.HasPrefix(l.src[start:], s) {
 			l.pos += len(s)

@@ -3,7 +3,6 @@ package sharding
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 )
 
 // bindToInteger is toUInt8 … toInt64. Integers, days and seconds wrap around; a DateTime64 must fit; strings are read as
@@ -11,9 +10,13 @@ import (
 func bindToInteger(size int, signed bool) func(*binder, *function, []typed) (binding, error) {
 	result := integerType(size, signed)
 	return func(b *binder, f *function, args []typed) (binding, error) {
-		apply := toIntegerFrom(f.name, args[0].typ, result)
+		t := args[0].typ
+		if t.isText() && t.nullable {
+			return binding{}, b.refuseArgument(f, t, "ClickHouse turns text that does not fit into NULL there")
+		}
+		apply := toIntegerFrom(f.name, t, result)
 		if apply == nil {
-			return binding{}, b.refuseArgument(f, args[0].typ, "it takes integers, strings, enums, dates and times")
+			return binding{}, b.refuseArgument(f, t, "it takes integers, strings, enums, dates and times, and IPv4 and DateTime64 where the result has 32 bits or more")
 		}
 		return binding{result: result, apply: apply}, nil
 	}
@@ -33,6 +36,9 @@ func toIntegerFrom(name string, from, result valueType) applyFunc {
 		}
 		return func(_ *frame, args []datum) (datum, error) { return datum{u: args[0].u}, nil }
 	case kindDateTime64:
+		if result.size < 4 {
+			return nil // no time after 1970-01-01 18:12:15 fits
+		}
 		return wholeSeconds(name, from, result)
 	case kindString, kindFixedString:
 		return func(_ *frame, args []datum) (datum, error) {
@@ -100,16 +106,4 @@ func parseWrapping(text []byte, signed, emptyIsZero bool) (u uint64, ok bool) {
 		u = -u
 	}
 	return u, len(text) > 0
-}
-
-// dayOfNumber is toDate of an integer: a day up to 65,535, seconds since 1970 above it, 0 below 0.
-func dayOfNumber(n int64, signed bool) (day uint64, seconds int64, isSeconds bool) {
-	switch {
-	case signed && n < 0:
-		return 0, 0, false
-	case uint64(n) <= math.MaxUint16:
-		return uint64(n), 0, false
-	default:
-		return 0, int64(min(uint64(n), math.MaxUint32)), true
-	}
 }

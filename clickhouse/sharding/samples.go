@@ -1,0 +1,105 @@
+package sharding
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
+)
+
+// Samples draws n rows of column values of the given types, as Eval takes them. The same seed gives the same rows. The
+// ends of each type's range, empty strings, zero bytes and NULLs come up often; times stay where the time zone database
+// is not disputed (1970 to 2105; dates over their type's whole range). The error is *UnsupportedError.
+func Samples(types []*column.Type, n int, seed uint64) ([][]column.Value, error) {
+	random := rand.New(rand.NewPCG(seed, 0x5851f42d4c957f2d))
+	drawn := make([]valueType, len(types))
+	for i, t := range types {
+		v, ok := newValueType(t)
+		if !ok {
+			return nil, &UnsupportedError{What: fmt.Sprintf("type %s", t), Advice: adviceStrategy}
+		}
+		drawn[i] = v
+	}
+	rows := make([][]column.Value, n)
+	for r := range rows {
+		rows[r] = make([]column.Value, len(types))
+		for i, t := range drawn {
+			rows[r][i] = t.sample(random)
+		}
+	}
+	return rows, nil
+}
+
+func (t valueType) sample(r *rand.Rand) column.Value {
+	if t.nullable && r.IntN(5) == 0 {
+		return column.Value{Null: true, B: make([]byte, t.size)}
+	}
+	switch t.kind {
+	case kindString:
+		return column.Value{B: sampleText(r, r.IntN(2)*r.IntN(130)+r.IntN(24))}
+	case kindFixedString:
+		b := make([]byte, t.size)
+		copy(b, sampleText(r, r.IntN(t.size+1)))
+		return column.Value{B: b}
+	case kindUUID, kindIPv6, kindWide:
+		b := make([]byte, 0, 32)
+		for len(b) < t.size {
+			b = binary.LittleEndian.AppendUint64(b, sampleBits(r))
+		}
+		return column.Value{B: b}
+	}
+	return column.Value{U: t.sampleNumber(r)}
+}
+
+func (t valueType) sampleNumber(r *rand.Rand) uint64 {
+	switch t.kind {
+	case kindDate:
+		return uint64(r.IntN(1 << 16))
+	case kindDate32: // 1900-01-01 to 2299-12-31
+		return uint64(int64(r.IntN(25567+120530) - 25567))
+	case kindDateTime:
+		return r.Uint64N(1<<32 - secondsPerDay)
+	case kindDateTime64:
+		unit := uint64(powerOf10(t.scale))
+		return r.Uint64N(1<<32-secondsPerDay)*unit + r.Uint64N(unit)
+	case kindEnum:
+		return uint64(t.enum[r.IntN(len(t.enum))].Value)
+	}
+	if t.boolean {
+		return r.Uint64N(2)
+	}
+	return t.truncate(sampleBits(r))
+}
+
+// sampleBits prefers numbers around 0 and around the powers of two, where widths and signs end.
+func sampleBits(r *rand.Rand) uint64 {
+	switch r.IntN(4) {
+	case 0:
+		return uint64(r.IntN(1024) - 512)
+	case 1:
+		return 1<<r.IntN(64) + uint64(r.IntN(3)-1)
+	default:
+		return r.Uint64()
+	}
+}
+
+// sampleText is digits, letters or any bytes.
+func sampleText(r *rand.Rand, size int) []byte {
+	b := make([]byte, size)
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-. "
+	switch r.IntN(3) {
+	case 0:
+		return strconv.AppendUint(b[:0], sampleBits(r)>>r.IntN(64), 10)
+	case 1:
+		for i := range b {
+			b[i] = letters[r.IntN(len(letters))]
+		}
+	default:
+		for i := range b {
+			b[i] = byte(r.Uint32())
+		}
+	}
+	return b
+}
