@@ -203,12 +203,21 @@ func (s *Scanner) deep(e *entry, nameAt, p, depth int) int {
 
 // other reads a value that did not turn out to be a string at once, and notes its span if that is wanted.
 func (s *Scanner) other(span int32, p, depth int) int {
-	p = skipSpace(s.doc, p)
-	end, kind := s.any(p, depth)
-	if end < 0 || span < 0 {
+	if p < len(s.doc) && s.doc[p]-'0' <= 9 {
+		end := numberEnd(s.doc, p)
+		if end < 0 {
+			return s.fail(^end, "invalid number")
+		}
+		if span >= 0 {
+			s.spans[span] = Span{int32(p), int32(end), Number}
+		}
 		return end
 	}
-	s.spans[span] = spanOf(p, end, kind)
+	p = skipSpace(s.doc, p)
+	end, kind := s.any(p, depth)
+	if end >= 0 && span >= 0 {
+		s.spans[span] = spanOf(p, end, kind)
+	}
 	return end
 }
 

@@ -76,6 +76,11 @@ func skipSpace(doc []byte, p int) int {
 // numberEnd returns the end of the number that begins at p with a minus or a digit, or the complement (^) of the position
 // where the grammar is broken.
 func numberEnd(doc []byte, p int) int {
+	// Most are a few digits before a comma.
+	x := word(doc, p)
+	if n := firstByte(nonDigits(x)); n < 8 && byte(x>>(8*n)) == ',' && (n == 1 || n > 1 && byte(x) != '0') {
+		return p + n
+	}
 	if doc[p] == '-' {
 		p++
 	}

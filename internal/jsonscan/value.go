@@ -161,11 +161,21 @@ element:
 			return p
 		}
 	}
-	if p < len(doc) && doc[p]|0x20 == '{' { // a brace or a bracket
+	switch {
+	case p < len(doc) && doc[p] == '"':
+		if p = plainEnd(doc, p+1); p < len(doc) && doc[p] == '"' {
+			p++
+		} else if p, _ = s.string(p); p < 0 {
+			return p
+		} else {
+			p++
+		}
+	case p < len(doc) && doc[p]|0x20 == '{': // a brace or a bracket
 		goto open
-	}
-	if p, _ = s.any(p, level); p < 0 {
-		return p
+	default:
+		if p, _ = s.any(p, level); p < 0 {
+			return p
+		}
 	}
 after:
 	if p < len(doc) && doc[p] <= ' ' {
