@@ -18,6 +18,9 @@ func (w *Writer) writeRange(ctx context.Context, source Source, lease delivery.L
 		return Result{}, fmt.Errorf("writing %s: %w", lease.Range(), err)
 	}
 	defer func() { release(err) }()
+	if err := w.checkExactly(ctx, w.opts.Cluster.Layout()); err != nil {
+		return Result{}, err
+	}
 	j := &job{source: source, naming: rangeNaming(lease.Range().Name(), w.sink), lease: lease}
 	before, pinned := lease.Pinned(w.sink)
 	if j.layout, err = w.promised(ctx, before, pinned); err != nil {
@@ -69,8 +72,8 @@ func (r *promise) keep(ctx context.Context, c *cut) error {
 		}
 		r.pinned = true
 	}
-	if first := r.landed(); !first.IsZero() && !r.checked && time.Since(first) > r.w.window() {
-		return r.lookUp(ctx, c, fmt.Errorf("%w of %s: it was first sent %s ago", ErrHorizon, r.w.window(), time.Since(first).Round(time.Second)))
+	if first := r.landed(); !first.IsZero() && !r.checked && r.w.forgotten(first) {
+		return r.lookUp(ctx, c, fmt.Errorf("%w: it was first sent %s ago", ErrHorizon, time.Since(first).Round(time.Second)))
 	}
 	r.checked = true
 	if c.digest != r.prepared.Digest {
@@ -111,8 +114,8 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 // lookUpWhenOld stops a shipment that has been retried for so long that the table may have forgotten the block's name.
 func (s *shipment) lookUpWhenOld(context.Context) error { return nil }
 
-// window is how long the table remembers a block's name.
-func (w *Writer) window() time.Duration { return time.Hour }
-
-// check finds out whether the tables can keep what delivery promises.
-func (w *Writer) check(ctx context.Context, l *cluster.Layout) error { return nil }
+// forgotten tells whether a block sent then may no longer be recognised.
+func (w *Writer) forgotten(sent time.Time) bool {
+	window := time.Duration(w.window.Load())
+	return window > 0 && time.Since(sent) > window
+}

@@ -38,10 +38,11 @@ const (
 // Strategies lists every Strategy.
 var Strategies = []Strategy{StrategyTable, StrategyHash, StrategyConsistentHash, StrategyRoundRobin, StrategyRandom, StrategyFreeSpace}
 
-// Column says where a column's values come from when it is not the member called as the column.
+// Column says where a column's values come from when it is not the member called as the column, or that it is not inserted.
 type Column struct {
 	Name   string
 	Source column.Source
+	Skip   bool // left to its DEFAULT
 }
 
 // Retries bounds what a Write does about one shard's failures.
@@ -74,8 +75,7 @@ func (nobody) Spooled(int, int, string, error)       {}
 type Options struct {
 	Cluster *cluster.Cluster // required; the Writer does not close it
 
-	// Columns to insert, with their sources. Empty: every insertable column, from the member called as it. A Column without
-	// Source is restricted to, but not renamed.
+	// Columns that differ from the rule, which is that every insertable column comes from the member called as it.
 	Columns       []Column
 	UnknownFields column.UnknownFields
 	// RejectDuplicates refuses rows that name a wanted member twice; otherwise the last one counts.

@@ -105,7 +105,7 @@ func (w *Writer) bindRoute(ctx context.Context, t *target) error {
 		t.route = func(l *cluster.Layout) (sharding.Router, error) { return w.strategyRouter(l, names, types) }
 		return nil
 	}
-	f, err := expr.Bind(types)
+	f, err := expr.Bind(types, sharding.ServerZone(t.layout.Table.Timezone))
 	if err != nil {
 		return &PermanentError{Err: err}
 	}
@@ -116,7 +116,7 @@ func (w *Writer) bindRoute(ctx context.Context, t *target) error {
 		}
 		return sharding.NewTable(f, slots), nil
 	}
-	return w.prove(ctx, t, expr, f, types)
+	return w.prove(ctx, f)
 }
 
 // tableExpr parses the Distributed table's sharding key.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	ch "github.com/ClickHouse/ch-go"
 
@@ -30,6 +29,10 @@ type Writer struct {
 
 	pacesMu sync.Mutex
 	paces   map[int]*pace
+
+	checkMu sync.Mutex
+	checked *cluster.Layout // the layout whose tables are known to drop repeated blocks
+	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
 	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
 	closed  atomic.Bool
@@ -259,8 +262,3 @@ func (w *Writer) settings(name string) []ch.Setting {
 	}
 	return append(w.base[:len(w.base):len(w.base)], ch.Setting{Key: "insert_deduplication_token", Value: name, Important: true})
 }
-
-// since is the clock of the deduplication window.
-func since(t time.Time) time.Duration { return time.Since(t) }
-
-var _ = cluster.Fatal

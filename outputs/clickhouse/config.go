@@ -1,0 +1,293 @@
+package clickhouse
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/redpanda-data/benthos/v4/public/bloblang"
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+)
+
+// config is the configuration as the engine takes it.
+type config struct {
+	cluster   cluster.Config
+	insert    insert.Options // without Cluster, Spool, Observer and Logger
+	computed  []computed
+	spoolPath string // "" without a spool
+	spoolMax  int64
+}
+
+// computed is a column whose value is a mapping's.
+type computed struct {
+	column  string
+	mapping *bloblang.Executor
+}
+
+// reader collects the first error of many look-ups, so that they can stand one per line.
+type reader struct {
+	conf *service.ParsedConfig
+	err  error
+}
+
+func read[T any](r *reader, get func(...string) (T, error), path ...string) T {
+	v, err := get(path...)
+	if err != nil && r.err == nil {
+		r.err = fmt.Errorf("field `%s`: %w", strings.Join(path, "."), err)
+	}
+	return v
+}
+
+func (r *reader) text(path ...string) string { return read(r, r.conf.FieldString, path...) }
+func (r *reader) duration(path ...string) time.Duration {
+	return read(r, r.conf.FieldDuration, path...)
+}
+func (r *reader) integer(path ...string) int   { return read(r, r.conf.FieldInt, path...) }
+func (r *reader) list(path ...string) []string { return read(r, r.conf.FieldStringList, path...) }
+func (r *reader) dict(path ...string) map[string]string {
+	return read(r, r.conf.FieldStringMap, path...)
+}
+
+// bytes reads a size such as 64MiB.
+func (r *reader) bytes(path ...string) int64 {
+	text := r.text(path...)
+	if r.err != nil {
+		return 0
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n == 0 || n > 1<<62 {
+		r.err = &cluster.ConfigError{Field: strings.Join(path, "."), Reason: fmt.Sprintf("%q is not a size such as 256MiB", text)}
+	}
+	return int64(n)
+}
+
+func parseConfig(conf *service.ParsedConfig) (*config, error) {
+	r := &reader{conf: conf}
+	c := &config{
+		cluster: cluster.Config{
+			Addresses:       splitAll(r.list(choFieldAddresses)),
+			Database:        r.text(choFieldDatabase),
+			Table:           r.text(choFieldTable),
+			Cluster:         r.text(choFieldCluster),
+			Shards:          read(r, conf.FieldStringListOfLists, choFieldShards),
+			AddressMap:      r.dict(choFieldAddressMap),
+			Username:        r.text(choFieldUsername),
+			Password:        r.text(choFieldPassword),
+			Compression:     cluster.Compression(r.text(choFieldCompression)),
+			Replicas:        cluster.Policy(r.text(choFieldReplicas, choFieldPolicy)),
+			MaxDelay:        r.duration(choFieldReplicas, choFieldMaxDelay),
+			TopologyRefresh: r.duration(choFieldRefresh),
+			DialTimeout:     r.duration(choFieldDialTimeout),
+			StallTimeout:    r.duration(choFieldStallTimeout),
+			ReadTimeout:     r.duration(choFieldInsertTimeout),
+		},
+		insert: insert.Options{
+			UnknownFields:    column.Ignore,
+			RejectDuplicates: r.text(choFieldDuplicates) == "reject",
+			Strategy:         insert.Strategy(r.text(choFieldRouting, choFieldStrategy)),
+			Key:              r.list(choFieldRouting, choFieldKey),
+			Delivery:         insert.Delivery(r.text(choFieldDelivery)),
+			Sink:             r.text(choFieldSink),
+			Settings:         r.dict(choFieldSettings),
+			Retries: insert.Retries{
+				MaxAttempts:     r.integer(choFieldRetries, choFieldMaxAttempts),
+				InitialInterval: r.duration(choFieldRetries, choFieldInitialInterval),
+				MaxInterval:     r.duration(choFieldRetries, choFieldMaxInterval),
+			},
+			MaxBlockRows:  r.integer(choFieldMaxBlockRows),
+			MaxBlockBytes: int(r.bytes(choFieldMaxBlockBytes)),
+			InsertTimeout: r.duration(choFieldInsertTimeout),
+		},
+	}
+	if r.text(choFieldUnknownFields) == "reject" {
+		c.insert.UnknownFields = column.Reject
+	}
+	tlsConf, enabled, err := conf.FieldTLSToggled(choFieldTLS)
+	if err != nil {
+		return nil, fmt.Errorf("field `tls`: %w", err)
+	}
+	if enabled {
+		c.cluster.TLS = tlsConf
+	}
+	c.readSpool(r)
+	if r.err != nil {
+		return nil, r.err
+	}
+	if err := c.readColumns(conf); err != nil {
+		return nil, err
+	}
+	if err := c.readDSN(r.text(choFieldDSN)); err != nil {
+		return nil, err
+	}
+	return c, c.validate()
+}
+
+func (c *config) readSpool(r *reader) {
+	if r.text(choFieldOnExhausted) != "spool" {
+		return
+	}
+	c.spoolPath = r.text(choFieldSpool, choFieldPath)
+	c.spoolMax = r.bytes(choFieldSpool, choFieldMaxBytes)
+	if c.spoolPath == "" && r.err == nil {
+		r.err = &cluster.ConfigError{Field: "spool.path", Reason: "is required with on_exhausted: spool"}
+	}
+}
+
+// readColumns turns the entries into sources.
+func (c *config) readColumns(conf *service.ParsedConfig) error {
+	entries, err := conf.FieldObjectList(choFieldColumns)
+	if err != nil {
+		return fmt.Errorf("field `columns`: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, e := range entries {
+		r := &reader{conf: e}
+		col := insert.Column{Name: r.text(choFieldColumnName), Skip: read(r, e.FieldBool, choFieldColumnSkip)}
+		from := r.text(choFieldColumnFrom)
+		if r.err != nil {
+			return fmt.Errorf("field `columns`: %w", r.err)
+		}
+		mapped := e.Contains(choFieldColumnMapping)
+		switch {
+		case col.Name == "":
+			return &cluster.ConfigError{Field: "columns", Reason: "an entry has no name"}
+		case seen[col.Name]:
+			return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("%q stands twice", col.Name)}
+		case from != "" && mapped:
+			return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("%q has both from and mapping", col.Name)}
+		case mapped:
+			m, err := e.FieldBloblang(choFieldColumnMapping)
+			if err != nil {
+				return fmt.Errorf("field `columns`: mapping of %q: %w", col.Name, err)
+			}
+			col.Source = column.Computed(len(c.computed))
+			c.computed = append(c.computed, computed{column: col.Name, mapping: m})
+		case strings.HasPrefix(from, "@"):
+			col.Source = column.Meta(strings.TrimPrefix(from, "@"))
+		case from != "":
+			col.Source = column.Path(from)
+		}
+		seen[col.Name] = true
+		c.insert.Columns = append(c.insert.Columns, col)
+	}
+	return nil
+}
+
+// readDSN overlays what a DSN says.
+func (c *config) readDSN(dsn string) error {
+	if dsn == "" {
+		return nil
+	}
+	fail := func(reason string) error { return &cluster.ConfigError{Field: choFieldDSN, Reason: reason} }
+	if len(c.cluster.Addresses) > 0 {
+		return fail("cannot be combined with addresses")
+	}
+	u, err := url.Parse(dsn)
+	if err != nil {
+		var parse *url.Error
+		if errors.As(err, &parse) {
+			err = parse.Err // without the DSN itself, which holds the password
+		}
+		return fail(err.Error())
+	}
+	if u.Scheme != "clickhouse" && u.Scheme != "tcp" && u.Scheme != "native" {
+		return fail(fmt.Sprintf("scheme %q is not clickhouse: the output speaks the native protocol", u.Scheme))
+	}
+	c.cluster.Addresses = splitAll([]string{u.Host})
+	if db := strings.Trim(u.Path, "/"); db != "" {
+		c.cluster.Database = db
+	}
+	if name := u.User.Username(); name != "" {
+		c.cluster.Username = name
+	}
+	if password, ok := u.User.Password(); ok {
+		c.cluster.Password = password
+	}
+	return c.readParameters(u.Query(), fail)
+}
+
+func (c *config) readParameters(params url.Values, fail func(string) error) error {
+	for name := range params {
+		value := params.Get(name)
+		switch name {
+		case "secure", "skip_verify":
+			if value != "true" && value != "false" {
+				return fail(fmt.Sprintf("parameter %s is %q, not true or false", name, value))
+			}
+		case "username":
+			c.cluster.Username = value
+		case "password":
+			c.cluster.Password = value
+		case "database":
+			c.cluster.Database = value
+		case "compress":
+			if value == "true" {
+				value = "lz4"
+			}
+			c.cluster.Compression = cluster.Compression(value)
+		case "dial_timeout":
+			d, err := time.ParseDuration(value)
+			if err != nil {
+				return fail("parameter dial_timeout: " + err.Error())
+			}
+			c.cluster.DialTimeout = d
+		default:
+			return fail(fmt.Sprintf("parameter %s is not known: give ClickHouse settings in the field settings", name))
+		}
+	}
+	if params.Get("secure") == "true" || params.Get("skip_verify") == "true" {
+		c.secure(params.Get("skip_verify") == "true")
+	}
+	return nil
+}
+
+// validate holds what lint says against the values as they are: lint is advice.
+func (c *config) validate() error {
+	if c.cluster.Table == "" {
+		return &cluster.ConfigError{Field: choFieldTable, Reason: "is required"}
+	}
+	if c.cluster.Database == "" {
+		return &cluster.ConfigError{Field: choFieldDatabase, Reason: "is required"}
+	}
+	if len(c.cluster.Addresses) == 0 && len(c.cluster.Shards) == 0 {
+		return &cluster.ConfigError{Field: choFieldAddresses, Reason: "name at least one host:port, or give dsn or shards"}
+	}
+	if _, err := cluster.ParseCompression(string(c.cluster.Compression)); err != nil {
+		return err
+	}
+	if _, err := cluster.ParsePolicy(string(c.cluster.Replicas)); err != nil {
+		return err
+	}
+	for field, ok := range map[string]bool{
+		"retries.max_attempts":     c.insert.Retries.MaxAttempts > 0,
+		"retries.initial_interval": c.insert.Retries.InitialInterval > 0,
+		"retries.max_interval":     c.insert.Retries.MaxInterval >= c.insert.Retries.InitialInterval,
+		"max_block_rows":           c.insert.MaxBlockRows > 0,
+		"insert_timeout":           c.insert.InsertTimeout > 0,
+	} {
+		if !ok {
+			return &cluster.ConfigError{Field: field, Reason: "is too small"}
+		}
+	}
+	return c.insert.Validate()
+}
+
+// splitAll takes items with commas as several, as an environment variable gives them.
+func splitAll(items []string) []string {
+	var out []string
+	for _, item := range items {
+		for part := range strings.SplitSeq(item, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}

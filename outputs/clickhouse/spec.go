@@ -1,0 +1,300 @@
+package clickhouse
+
+import (
+	"strings"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+)
+
+const (
+	choFieldAddresses       = "addresses"
+	choFieldDSN             = "dsn"
+	choFieldDatabase        = "database"
+	choFieldTable           = "table"
+	choFieldCluster         = "cluster"
+	choFieldShards          = "shards"
+	choFieldAddressMap      = "address_map"
+	choFieldUsername        = "username"
+	choFieldPassword        = "password"
+	choFieldTLS             = "tls"
+	choFieldCompression     = "compression"
+	choFieldSettings        = "settings"
+	choFieldColumns         = "columns"
+	choFieldColumnName      = "name"
+	choFieldColumnFrom      = "from"
+	choFieldColumnMapping   = "mapping"
+	choFieldColumnSkip      = "skip"
+	choFieldUnknownFields   = "unknown_fields"
+	choFieldDuplicates      = "duplicate_fields"
+	choFieldRouting         = "routing"
+	choFieldStrategy        = "strategy"
+	choFieldKey             = "key"
+	choFieldReplicas        = "replicas"
+	choFieldPolicy          = "policy"
+	choFieldMaxDelay        = "max_delay"
+	choFieldDelivery        = "delivery"
+	choFieldSink            = "sink"
+	choFieldRetries         = "retries"
+	choFieldMaxAttempts     = "max_attempts"
+	choFieldInitialInterval = "initial_interval"
+	choFieldMaxInterval     = "max_interval"
+	choFieldOnExhausted     = "on_exhausted"
+	choFieldSpool           = "spool"
+	choFieldPath            = "path"
+	choFieldMaxBytes        = "max_bytes"
+	choFieldDeadLetter      = "dead_letter"
+	choFieldAlert           = "alert"
+	choFieldRefresh         = "topology_refresh"
+	choFieldDialTimeout     = "dial_timeout"
+	choFieldStallTimeout    = "stall_timeout"
+	choFieldInsertTimeout   = "insert_timeout"
+	choFieldMaxBlockRows    = "max_block_rows"
+	choFieldMaxBlockBytes   = "max_block_bytes"
+	choFieldBatching        = "batching"
+	choFieldMaxInFlight     = "max_in_flight"
+)
+
+func spec() *service.ConfigSpec {
+	s := service.NewConfigSpec().
+		Beta().
+		Categories("Services").
+		Version("0.1.0").
+		Summary("Inserts into the local tables of a sharded ClickHouse cluster over the native protocol, each row into the shard where the Distributed table would have put it.").
+		Description(description + service.OutputPerformanceDocs(true, true))
+	for _, fields := range [][]*service.ConfigField{serverFields(), rowFields(), deliveryFields(), tuningFields()} {
+		s = s.Fields(fields...)
+	}
+	for _, e := range examples {
+		s = s.Example(e.title, e.summary, e.yaml)
+	}
+	return s.LintRule(lintWhole)
+}
+
+const description = `
+The cluster behind a Distributed table is discovered: its shards, their weights and replicas, and the sharding key. Each batch is taken apart into one column block per shard, and the blocks are inserted in parallel into
+the **local** tables. A batch succeeds when every shard has acknowledged.
+
+### Rows
+
+A message is a JSON object, and each column takes the top-level member that is called as it; ` + "`columns`" + ` says otherwise. A message that comes from ` + "`kafka_exactly_once`" + ` with ` + "`records_per_message`" + ` above 1 is many rows.
+A missing member, or a null in a column that is not Nullable, takes the column's DEFAULT. Messages that an earlier processor has flagged as failed are treated as rows that cannot be inserted, with the processor's error as the reason.
+
+A row that cannot be inserted goes to ` + "`dead_letter`" + `, as it came, with the metadata ` + "`clickhouse_native_error`" + `, ` + "`clickhouse_native_column`" + `, ` + "`clickhouse_native_type`" + `, ` + "`clickhouse_native_code`" + ` and, where known, ` + "`kafka_topic`" + `,
+` + "`kafka_partition`" + `, ` + "`kafka_offset`" + `. The batch is acknowledged only when that output has acknowledged. Without a ` + "`dead_letter`" + ` the batch fails with the first such row's reason, again and again, and nothing is dropped.
+
+### Delivery
+
+With ` + "`kafka_exactly_once`" + ` each block carries a name made of its range of offsets, and ClickHouse drops a block whose name it has had: every event is in the table once, whatever crashes. The tables need a Replicated engine or
+` + "`non_replicated_deduplication_window`" + `; the output checks that when it starts. With any other input delivery is at least once.
+
+### Errors
+
+A shard that fails is retried inside the output, with jitter; the shards that have acknowledged are not written again. Errors of single rows are narrowed down on a temporary table (which takes the privilege ` + "`CREATE TEMPORARY TABLE`" + `).
+What only a person can mend (a wrong password, a missing privilege, an unknown setting) stops the pipeline with what to do.
+
+### Metrics
+
+` + "`clickhouse_native_rows_total`, `_bytes_total`, `_blocks_total`, `_insert_latency_ns`" + ` and ` + "`_spooled_rows_total`" + ` per shard; ` + "`_retries_total`" + ` per shard and action; ` + "`_rejected_rows_total`" + `.
+`
+
+func serverFields() []*service.ConfigField {
+	return []*service.ConfigField{
+		service.NewStringListField(choFieldAddresses).
+			Description("Any nodes of the cluster, as `host:port` of the native protocol. They are asked for the topology, one after the other; the rest is discovered.").
+			Example([]string{"ch-1:9000", "ch-2:9000"}).
+			Default([]any{}).
+			LintRule(`root = this.map_each(a -> if !a.re_match("^[^,]+:[0-9]+(,[^,]+:[0-9]+)*$") { "field addresses: " + a.string() + " is not host:port" } else { deleted() })`),
+		service.NewStringField(choFieldDSN).
+			Description("Instead of `addresses`, `database`, `username` and `password`: `clickhouse://user:password@host:9000,host:9000/database`. Parameters: `secure=true`, `skip_verify=true`, `compress=lz4|zstd|none`, `dial_timeout=5s`.").
+			Default("").Secret().Advanced(),
+		service.NewStringField(choFieldDatabase).Description("Database of the table.").Default("default").
+			LintRule(nonEmpty(choFieldDatabase)),
+		service.NewStringField(choFieldTable).
+			Description("A Distributed table, or a local table together with `cluster` or `shards`.").
+			Example("events").
+			LintRule(nonEmpty(choFieldTable)),
+		service.NewStringField(choFieldCluster).
+			Description("Name in `system.clusters`, when `table` is itself the local table. `{macros}` are resolved by the server.").
+			Default("").Advanced(),
+		service.NewStringListOfListsField(choFieldShards).
+			Description("The replicas of each shard, in shard order, for networks where discovery cannot work. `table` is then the local table or the Distributed one.").
+			Example([][]string{{"a1:9000", "a2:9000"}, {"b1:9000"}}).
+			Default([]any{}).Advanced(),
+		service.NewStringMapField(choFieldAddressMap).
+			Description("Reachable `host:port` for a discovered `host:port`, behind address translation, in Kubernetes, or through a port-forward.").
+			Example(map[string]any{"ch-1.internal:9000": "localhost:19000"}).
+			Default(map[string]any{}).Advanced(),
+		service.NewStringField(choFieldUsername).Description("User to log in as.").Default("default"),
+		service.NewStringField(choFieldPassword).Description("The user's password.").Default("").Secret(),
+		service.NewTLSToggledField(choFieldTLS),
+		service.NewStringEnumField(choFieldCompression, "none", "lz4", "zstd").
+			Description("Codec of the blocks. `lz4` costs the least CPU for what it saves; `zstd` halves the bytes again for two to four times the CPU.").
+			Default("lz4"),
+		service.NewStringMapField(choFieldSettings).
+			Description("Further ClickHouse settings of each INSERT, such as `insert_quorum: auto`. Those that deduplication rests on are set by this output and refused here.").
+			Default(map[string]any{}).Advanced(),
+	}
+}
+
+func rowFields() []*service.ConfigField {
+	strategies := map[string]string{
+		"table":           "The Distributed table's own sharding key, so that rows land where an INSERT into it would have put them. Proved equal to the server at start.",
+		"hash":            "`cityHash64` of `key`, by weight.",
+		"consistent_hash": "Rendezvous hashing of `key`, by weight: a shard added takes its share, and no key moves between the others.",
+		"round_robin":     "One after the other, by weight.",
+		"random":          "Evenly, by weight.",
+		"free_space":      "In proportion to the free disk space of the shards.",
+	}
+	return []*service.ConfigField{
+		service.NewObjectListField(choFieldColumns,
+			service.NewStringField(choFieldColumnName).Description("Name of the column."),
+			service.NewStringField(choFieldColumnFrom).
+				Description("Where the value stands in the document, `a.b[0].c`, or `@name` for a metadata value such as `@kafka_offset`.").
+				Examples("page.url", "@kafka_offset").Default(""),
+			service.NewBloblangField(choFieldColumnMapping).Optional().
+				Description("A mapping whose result is the value. It makes the message be parsed as a whole, which costs several times what the rest of the output does.").
+				Example(`root = this.url.parse_url().host`).Advanced(),
+			service.NewBoolField(choFieldColumnSkip).Description("Leave the column to its DEFAULT.").Default(false).Advanced(),
+		).Description("Columns that do not simply take the member of their own name. All other insertable columns do.").
+			Example([]any{map[string]any{"name": "kafka_offset", "from": "@kafka_offset"}}).
+			Default([]any{}).
+			LintRule(lintColumns),
+		service.NewStringAnnotatedEnumField(choFieldUnknownFields, map[string]string{
+			"ignore": "They are passed over.",
+			"reject": "The row cannot be inserted.",
+		}).Description("What to do with members that no column takes.").Default("ignore"),
+		service.NewStringAnnotatedEnumField(choFieldDuplicates, map[string]string{
+			"last":   "The last one counts.",
+			"reject": "The row cannot be inserted.",
+		}).Description("What to do with a member that stands twice in a document.").Default("last").Advanced(),
+		service.NewObjectField(choFieldRouting,
+			service.NewStringAnnotatedEnumField(choFieldStrategy, strategies).Description("How rows are given to shards.").Default(string(insert.StrategyTable)),
+			service.NewStringListField(choFieldKey).Description("Columns to hash, for `hash` and `consistent_hash`.").Default([]any{}),
+		).Description("Which shard a row goes to.").LintRule(lintRouting),
+		service.NewObjectField(choFieldReplicas,
+			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").
+				Description("Which replica of a shard is written: as ClickHouse's `load_balancing`.").Default("random"),
+			service.NewDurationField(choFieldMaxDelay).
+				Description("A replica that lags further behind is passed over while there is another one.").Default("300s").Advanced(),
+		).Description("Which replica of a shard takes a block."),
+	}
+}
+
+func deliveryFields() []*service.ConfigField {
+	return []*service.ConfigField{
+		service.NewStringAnnotatedEnumField(choFieldDelivery, map[string]string{
+			"auto":          "Exactly once when the batch comes from an input that can give it (`kafka_exactly_once`), at least once otherwise.",
+			"at_least_once": "At least once with any input.",
+			"exactly_once":  "Refuses an input that cannot give it, and tables that do not drop repeated blocks.",
+		}).Description("What is promised.").Default("auto"),
+		service.NewStringField(choFieldSink).
+			Description("Tells this output from another one that writes the same ranges into the same table. Part of the names of blocks: do not change it while ranges are under way. Default: database and name of the local table.").
+			Default("").Advanced(),
+		service.NewObjectField(choFieldRetries,
+			service.NewIntField(choFieldMaxAttempts).Description("Attempts at one shard's block before `on_exhausted` applies.").Default(8).
+				LintRule(`root = if this < 1 { "field retries.max_attempts: must be at least 1" }`),
+			service.NewDurationField(choFieldInitialInterval).Description("Wait after the first attempt. It doubles, and half of it is random.").Default("200ms"),
+			service.NewDurationField(choFieldMaxInterval).Description("Longest wait between two attempts.").Default("30s"),
+		).Description("How a shard that fails is tried again, within the write of the batch."),
+		service.NewStringAnnotatedEnumField(choFieldOnExhausted, map[string]string{
+			"retry": "The batch is handed back and delivered again: its partition waits.",
+			"spool": "The block is put on disk, an alert goes out, and the stream goes on; `connect clickhouse spool replay` inserts it later. A full disk falls back to `retry`.",
+		}).Description("What happens to a block whose attempts are used up.").Default("retry"),
+		service.NewObjectField(choFieldSpool,
+			service.NewStringField(choFieldPath).Description("Directory for the blocks.").Default(""),
+			service.NewStringField(choFieldMaxBytes).Description("Most bytes that the directory may take.").Default("10GiB").Advanced(),
+		).Description("Where blocks go with `on_exhausted: spool`."),
+		service.NewOutputField(choFieldDeadLetter).Optional().
+			Description("An output for rows that can never be inserted, as they came and with the reason as metadata. See the description."),
+		service.NewOutputField(choFieldAlert).Optional().Advanced().
+			Description("An output that is told, as one JSON object each, of every block put on disk and of bursts of dead letters (at most one a minute). It is never waited for."),
+	}
+}
+
+func tuningFields() []*service.ConfigField {
+	return []*service.ConfigField{
+		service.NewDurationField(choFieldRefresh).Description("Time between two looks at the topology and the table's columns. A telling error makes it look at once.").Default("60s").Advanced(),
+		service.NewDurationField(choFieldDialTimeout).Description("For a connection to be opened.").Default("5s").Advanced(),
+		service.NewDurationField(choFieldStallTimeout).
+			Description("A host that is silent for so long in the middle of an insert is probed over a second connection, and taken for frozen when it does not answer that one.").Default("10s").Advanced(),
+		service.NewDurationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
+		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced(),
+		service.NewStringField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
+		service.NewBatchPolicyField(choFieldBatching).Default(map[string]any{"count": 100000, "period": "1s"}),
+		service.NewIntField(choFieldMaxInFlight).Description("Batches that are written at the same time. Each holds its blocks in memory.").Default(4).
+			LintRule(`root = if this < 1 { "field max_in_flight: must be at least 1" }`),
+	}
+}
+
+func nonEmpty(field string) string {
+	return `root = if this.string() == "" { "field ` + field + `: is required" }`
+}
+
+const lintWhole = `root = [
+  if this.addresses.or([]).length() == 0 && this.shards.or([]).length() == 0 && this.dsn.or("") == "" { "field addresses: name at least one host:port, or give dsn or shards" },
+  if this.addresses.or([]).length() > 0 && this.dsn.or("") != "" { "field dsn: cannot be combined with addresses" },
+  if this.cluster.or("") != "" && this.shards.or([]).length() > 0 { "field cluster: cannot be combined with shards: both say where the shards are" },
+  if this.on_exhausted.or("retry") == "spool" && this.spool.path.or("") == "" { "field spool.path: is required with on_exhausted: spool" },
+].filter(e -> e != null)`
+
+const lintRouting = `let keyed = ["hash", "consistent_hash"].contains(this.strategy.or("table"))
+root = [
+  if $keyed && this.key.or([]).length() == 0 { "field routing.key: strategy " + this.strategy + " needs at least one column" },
+  if !$keyed && this.key.or([]).length() > 0 { "field routing.key: is only used by the strategies hash and consistent_hash" },
+].filter(e -> e != null)`
+
+const lintColumns = `root = this.map_each(c -> [
+  if c.name.or("") == "" { "field columns: an entry has no name" },
+  if c.from.or("") != "" && c.mapping.or("") != "" { "field columns: " + c.name.or("") + " has both from and mapping" },
+  if c.skip.or(false) && (c.from.or("") != "" || c.mapping.or("") != "") { "field columns: " + c.name.or("") + " is skipped and has a source" },
+]).flatten().filter(e -> e != null)`
+
+type example struct{ title, summary, yaml string }
+
+var examples = []example{
+	{"Exactly once from Kafka", "Every event of the topic is in the table once, each on the shard where the Distributed table `dw.events` would have put it.", `
+input:
+  kafka_exactly_once:
+    seed_brokers: [ "localhost:9092" ]
+    topics: [ clicks ]
+    consumer_group: clicks-to-clickhouse
+
+output:
+  clickhouse_native:
+    addresses: [ "ch-1:9000", "ch-2:9000" ]
+    database: dw
+    table: events
+    password: "${CLICKHOUSE_PASSWORD}"
+    columns:
+      - { name: kafka_offset, from: '@kafka_offset' }
+      - { name: kafka_partition, from: '@kafka_partition' }
+      - { name: kafka_topic, from: '@kafka_topic' }
+    dead_letter:
+      redpanda:
+        seed_brokers: [ "localhost:9092" ]
+        topic: clicks.dead_letter
+`},
+	{"A local table, routed by a hash", "Without a Distributed table the cluster is named, and the output routes by a hash of its own.", `
+output:
+  clickhouse_native:
+    addresses: [ "ch-1:9000" ]
+    database: dw
+    table: events_local
+    cluster: events_cluster
+    routing:
+      strategy: consistent_hash
+      key: [ user_id ]
+    on_exhausted: spool
+    spool:
+      path: /var/lib/connect/spool
+`},
+}
+
+// trimmed keeps the examples' first line from being empty.
+func init() {
+	for i := range examples {
+		examples[i].yaml = strings.TrimPrefix(examples[i].yaml, "\n")
+	}
+}
