@@ -15,6 +15,7 @@ import (
 
 // echo answers every line with itself, and reports each line that it read.
 func echo(t *testing.T) (addr string, read chan string) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -48,6 +49,7 @@ type client struct {
 }
 
 func dial(t *testing.T, p *proxy.Proxy) client {
+	t.Helper()
 	conn, err := net.Dial("tcp", p.Addr())
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = conn.Close() })

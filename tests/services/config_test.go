@@ -26,9 +26,13 @@ func TestClustersOnFewProcesses(t *testing.T) {
 	require.Equal(t, [][]string{{"events_cluster", "01", "02"}},
 		n.Query(t, "SELECT getMacro('cluster'), getMacro('shard'), getMacro('replica')"))
 	require.Equal(t, [][]string{
-		{"events_cluster", "1", "1", "0", "1"}, {"events_cluster", "1", "1", "0", "2"},
-		{"four", "1", "1", "1", "1"}, {"four", "2", "2", "1", "1"}, {"four", "3", "0", "1", "1"},
-		{"four", "4", "3", "0", "1"}, {"four", "4", "3", "0", "2"},
+		{"events_cluster", "1", "1", "0", "1"},
+		{"events_cluster", "1", "1", "0", "2"},
+		{"four", "1", "1", "1", "1"},
+		{"four", "2", "2", "1", "1"},
+		{"four", "3", "0", "1", "1"},
+		{"four", "4", "3", "0", "1"},
+		{"four", "4", "3", "0", "2"},
 	}, n.Query(t, "SELECT cluster, shard_num, shard_weight, internal_replication, replica_num FROM system.clusters ORDER BY ALL"))
 
 	// Two shards on one process are two databases.

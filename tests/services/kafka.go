@@ -113,8 +113,10 @@ func (c *Cluster) makeKafka(ctx context.Context, store *cache, b *Broker) error 
 		return fmt.Errorf("making kafka: %w", err)
 	}
 	java := func(options ...string) []string {
-		return append([]string{"-XX:+UseSerialGC", "-Xshare:auto", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-			"-cp", filepath.Join(jars, "*")}, options...)
+		return append([]string{
+			"-XX:+UseSerialGC", "-Xshare:auto", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+			"-cp", filepath.Join(jars, "*"),
+		}, options...)
 	}
 	format := java("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", "YmVudGhvcy1jbGlja2hvdXNl", "-c", config)
 	if err := run(ctx, b.dir, nil, "java", format...); err != nil {

@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 	}
 	c, err := services.Start(context.Background(), services.Options{ClickHouse: true})
 	if err != nil {
-		fmt.Println(err)
+		fmt.Fprintln(os.Stdout, err)
 		os.Exit(1)
 	}
-	fmt.Println(c.Servers[0].PID(), c.Dir)
+	fmt.Fprintln(os.Stdout, c.Servers[0].PID(), c.Dir)
 	select {}
 }
 

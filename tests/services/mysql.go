@@ -137,8 +137,10 @@ func (m *MySQL) prepare(ctx context.Context, port int) error {
 		if err := os.MkdirAll(m.dir, 0o755); err != nil {
 			return err
 		}
-		args := append([]string{"--no-defaults", "--datadir=" + data, "--skip-test-db", "--skip-name-resolve",
-			"--auth-root-authentication-method=normal", "--innodb-log-file-size=16M"}, user...)
+		args := append([]string{
+			"--no-defaults", "--datadir=" + data, "--skip-test-db", "--skip-name-resolve",
+			"--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
+		}, user...)
 		err := run(ctx, m.dir, nil, "mariadb-install-db", args...)
 		if err != nil {
 			return err

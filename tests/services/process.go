@@ -65,7 +65,8 @@ func (p *process) Start(ctx context.Context) error {
 	}(p.done)
 
 	if err := p.wait(ctx); err != nil {
-		p.signal(syscall.SIGKILL)
+		_ = p.signal(syscall.SIGKILL)
+		<-p.done
 		return fmt.Errorf("starting %s: %w", p.name, err)
 	}
 	return nil
@@ -142,14 +143,14 @@ func (p *process) end(sig syscall.Signal) error {
 	if !p.running() {
 		return nil
 	}
-	p.signal(sig)
-	p.signal(syscall.SIGCONT) // a paused process does not see SIGTERM before it goes on
+	_ = p.signal(sig)             // it fails for a process that has just ended, which is what is wanted
+	_ = p.signal(syscall.SIGCONT) // a paused process does not see SIGTERM before it goes on
 	select {
 	case <-p.done:
 		return nil
 	case <-time.After(stopTimeout):
 	}
-	p.signal(syscall.SIGKILL)
+	_ = p.signal(syscall.SIGKILL)
 	<-p.done
 	return nil
 }
