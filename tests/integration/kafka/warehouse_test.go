@@ -147,3 +147,13 @@ func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
 	require.Zero(t, strange, "rows that were never produced")
 	t.Logf("%d rows exactly once; %d blocks, %d of them repeated", len(want), w.blocks, w.repeats)
 }
+
+// requireOneLayout asserts that no range was ever inserted with two layouts.
+func (w *warehouse) requireOneLayout(t *testing.T) {
+	t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name, layouts := range w.ranges {
+		require.Len(t, layouts, 1, "range %s was inserted with layouts %v", name, layouts)
+	}
+}
