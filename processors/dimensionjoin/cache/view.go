@@ -1,0 +1,242 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+)
+
+// Load reads keys from the server: the result has every one of them.
+type Load func(ctx context.Context, keys []string) (map[string]*source.Result, error)
+
+// View is the part of a store that holds one dimension as one schema describes it. It is safe for concurrent use, and shared
+// by all processors that use the store for that dimension.
+type View struct {
+	store     *Store
+	id        uint32
+	versioned bool
+	usage     usage
+	// generation is raised by Flush: entries of an earlier one are due.
+	generation atomic.Uint32
+	// downUntil holds back attempts while the server does not answer, and failures lengthens the pause.
+	downUntil atomic.Int64
+	failures  atomic.Int32
+	// changed are the keys invalidated while a scan runs: what it has seen of them may be old.
+	scans   atomic.Int32
+	changed sync.Map
+}
+
+// View returns the part of the store for a dimension, named by all that its keys and rows depend on.
+func (s *Store) View(identity string, versioned bool) *View {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	v := s.views[identity]
+	if v == nil {
+		s.next++
+		v = &View{store: s, id: s.next, versioned: versioned}
+		s.views[identity] = v
+	}
+	return v
+}
+
+// State says what may be done with an entry that was found.
+type State uint8
+
+// The states.
+const (
+	Absent State = iota // nothing is known
+	Stale               // has to be read again; may be joined only if the server cannot be asked
+	Due                 // may be joined; should be read again in the background
+	Fresh
+)
+
+// Get looks a key up. The key is not kept.
+func (v *View) Get(key []byte, now int64) (*Entry, State) {
+	e, ok := v.store.otter.GetIfPresent(Key{v.id, unsafe.String(unsafe.SliceData(key), len(key))})
+	if !ok {
+		return nil, Absent
+	}
+	return e, v.state(e, now)
+}
+
+func (v *View) state(e *Entry, now int64) State {
+	switch {
+	case now < e.RefreshAt && e.generation == v.generation.Load():
+		return Fresh
+	case now < e.FreshUntil && e.generation == v.generation.Load():
+		return Due
+	case now < e.DropAt:
+		return Stale
+	default:
+		return Absent
+	}
+}
+
+// Peek is Get without any effect on what is kept.
+func (v *View) Peek(key string, now int64) (*Entry, State) {
+	e, ok := v.store.otter.GetEntryQuietly(Key{v.id, key})
+	if !ok {
+		return nil, Absent
+	}
+	return e.Value, v.state(e.Value, now)
+}
+
+// The pauses between attempts to ask a server that did not answer, for keys that can be served stale meanwhile.
+const (
+	firstPause = 500 * time.Millisecond
+	longPause  = 15 * time.Second
+)
+
+func (v *View) fail(now int64) {
+	if now < v.downUntil.Load() {
+		return // of the reads that fail together, one lengthens the pause
+	}
+	n := min(v.failures.Add(1)-1, 10)
+	v.downUntil.Store(now + int64(min(firstPause<<n, longPause)))
+}
+
+func (v *View) recover() {
+	if v.failures.Load() != 0 {
+		v.failures.Store(0)
+		v.downUntil.Store(0)
+	}
+}
+
+// Down reports that the server did not answer the last read, and should not be asked yet for what can be served stale.
+func (v *View) Down(now int64) bool { return now < v.downUntil.Load() }
+
+// Fetch reads keys that are absent or stale, sharing the read of a key with everyone else who wants it, and returns the
+// entries it got. The error says why one is missing from them; what was read is kept nevertheless.
+func (v *View) Fetch(ctx context.Context, absent, stale []string, load Load) (map[string]*Entry, error) {
+	l := loader{v, load}
+	out := make(map[string]*Entry, len(absent)+len(stale))
+	var group errgroup.Group
+	var got map[Key]*Entry
+	if len(absent) > 0 {
+		group.Go(func() (err error) {
+			got, err = v.store.otter.BulkGet(ctx, v.keys(absent), l)
+			return err
+		})
+	}
+	var refreshed []otter.RefreshResult[Key, *Entry]
+	if len(stale) > 0 {
+		group.Go(func() error {
+			select {
+			case refreshed = <-v.store.otter.BulkRefresh(ctx, v.keys(stale), l):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}
+	err := group.Wait()
+	for k, e := range got {
+		out[k.Key] = e
+	}
+	for _, r := range refreshed {
+		if r.Err != nil {
+			err = r.Err
+			continue
+		}
+		out[r.Key.Key] = r.Value
+	}
+	return out, err
+}
+
+// Refresh reads keys again in the background.
+func (v *View) Refresh(ctx context.Context, keys []string, load Load) {
+	v.store.otter.BulkRefresh(ctx, v.keys(keys), loader{v, load})
+}
+
+func (v *View) keys(names []string) []Key {
+	keys := make([]Key, len(names))
+	for i, n := range names {
+		keys[i] = Key{v.id, n}
+	}
+	return keys
+}
+
+// Scan is one pass over the whole dimension, whose rows are kept without being asked for. Begin it before the first row is
+// read, so that changes made meanwhile are told from what the pass has seen.
+type Scan struct {
+	view       *View
+	at         int64
+	generation uint32
+}
+
+// BeginScan starts a pass; End must follow.
+func (v *View) BeginScan() *Scan {
+	v.scans.Add(1)
+	return &Scan{view: v, at: v.store.Now(), generation: v.generation.Load()}
+}
+
+// End ends the pass.
+func (s *Scan) End() {
+	if s.view.scans.Add(-1) == 0 {
+		s.view.changed.Clear()
+	}
+}
+
+// Put keeps a row of the pass, unless a newer one is known.
+func (s *Scan) Put(key string, r *source.Result) {
+	e := s.view.newEntry(key, r, s.at)
+	e.generation = s.generation
+	s.view.store.otter.Compute(Key{s.view.id, key}, func(old *Entry, found bool) (*Entry, otter.ComputeOp) {
+		if found && old.LoadedAt > s.at {
+			return nil, otter.CancelOp
+		}
+		if _, changed := s.view.changed.Load(key); changed {
+			return e.due(s.at), otter.WriteOp
+		}
+		return e, otter.WriteOp
+	})
+}
+
+// Invalidate makes a key due: it is read again when it is wanted next. A read of it that is under way may have seen the old
+// row, and is not kept. It reports whether something was known of the key.
+func (v *View) Invalidate(key string) (known bool) {
+	if v.scans.Load() > 0 {
+		v.changed.Store(key, struct{}{})
+	}
+	now := v.store.Now()
+	v.store.otter.Compute(Key{v.id, key}, func(old *Entry, found bool) (*Entry, otter.ComputeOp) {
+		if !found {
+			return nil, otter.InvalidateOp // cancels the read under way
+		}
+		known = true
+		return old.due(now), otter.WriteOp
+	})
+	return known
+}
+
+// Flush makes every key due.
+func (v *View) Flush() { v.generation.Add(1) }
+
+// Drop forgets everything of the view, for a dimension whose schema has changed.
+func (v *View) Drop() {
+	v.Flush()
+	for k := range v.store.otter.Keys() {
+		if k.View == v.id {
+			v.store.otter.Invalidate(k)
+		}
+	}
+}
+
+// Usage is how many entries the view has, and their approximate size.
+func (v *View) Usage() (entries, bytes int64) { return v.usage.entries.Load(), v.usage.bytes.Load() }
+
+// Full reports that the store has reached its bound in rows.
+func (v *View) Full() bool {
+	o := &v.store.options
+	if o.MaxBytes > 0 {
+		return v.store.otter.WeightedSize() >= uint64(o.MaxBytes)
+	}
+	return v.store.otter.EstimatedSize() >= o.MaxRows
+}

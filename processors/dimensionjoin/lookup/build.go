@@ -1,0 +1,176 @@
+package lookup
+
+import (
+	"bytes"
+	"encoding/json"
+
+	"github.com/benthos-clickhouse/connect/internal/jsonscan"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+)
+
+// build writes the joined events into one array, which is made for them and not used again.
+func (w *worker) build() []byte {
+	arena := make([]byte, 0, w.outputSize())
+	for i := range w.events {
+		ev := &w.events[i]
+		if ev.Drop || (ev.Err != nil && !ev.Line) {
+			continue
+		}
+		if ev.Object != nil {
+			w.set(i)
+			continue
+		}
+		ev.Start = len(arena)
+		switch {
+		case ev.Err != nil:
+			arena = append(arena, ev.Doc...)
+		case w.clashes[i]:
+			arena = w.spliceAround(arena, i)
+		default:
+			arena = w.splice(arena, i)
+		}
+		ev.End = len(arena)
+		if ev.Line {
+			arena = append(arena, '\n')
+		}
+	}
+	return arena
+}
+
+func (w *worker) eventRows(i int) []*source.Row {
+	n := len(w.plan.dims)
+	return w.rows[i*n : i*n+n]
+}
+
+func (w *worker) outputSize() int {
+	size := 0
+	for i := range w.events {
+		ev := &w.events[i]
+		if ev.Drop || ev.Object != nil || (ev.Err != nil && !ev.Line) {
+			continue
+		}
+		size += len(ev.Doc) + 1
+		if ev.Err != nil {
+			continue
+		}
+		for _, row := range w.eventRows(i) {
+			size += len(row.Members) + 1
+		}
+	}
+	return size
+}
+
+// splice puts all rows before the closing brace of an event that has none of their members.
+func (w *worker) splice(dst []byte, i int) []byte {
+	doc := w.events[i].Doc
+	end, empty, _ := jsonscan.Close(doc) // the scan has seen an object
+	dst = append(dst, doc[:end]...)
+	for _, row := range w.eventRows(i) {
+		if !empty {
+			dst = append(dst, ',')
+		}
+		dst, empty = append(dst, row.Members...), false
+	}
+	return append(dst, doc[end:]...)
+}
+
+// spliceAround joins an event that has a member already which a row adds. It is slow, and need not be fast.
+func (w *worker) spliceAround(dst []byte, i int) []byte {
+	doc := w.events[i].Doc
+	keep := w.plan.joiner.config.OnConflict == Keep
+	present := make([]bool, len(w.plan.targets))
+	end, _, _ := jsonscan.Close(doc)
+	open := bytes.IndexByte(doc, '{')
+	dst = append(dst, doc[:open+1]...)
+	empty := true
+	comma := func() {
+		if !empty {
+			dst = append(dst, ',')
+		}
+		empty = false
+	}
+	members := jsonscan.NewMembers(doc, jsonscan.Span{Start: int32(open), End: int32(end + 1), Kind: jsonscan.Object})
+	for {
+		name, value, ok := members.Next()
+		if !ok {
+			break
+		}
+		if t, clash := w.plan.targetAt[memberName(doc, name)]; clash {
+			present[t] = true
+			if !keep {
+				continue
+			}
+		}
+		comma()
+		dst = append(dst, doc[name.Start-1:name.End+1]...)
+		dst = append(dst, ':')
+		if value.Kind == jsonscan.String || value.Kind == jsonscan.Escaped {
+			value.Start, value.End = value.Start-1, value.End+1
+		}
+		dst = append(dst, value.Bytes(doc)...)
+	}
+	for d, row := range w.eventRows(i) {
+		shape := w.plan.dims[d].schema.Shape
+		for m, name := range shape.TopLevel() {
+			if keep && present[w.plan.targetAt[name]] {
+				continue
+			}
+			comma()
+			dst = shape.AppendMember(dst, row, m)
+		}
+	}
+	return append(dst, doc[end:]...)
+}
+
+func memberName(doc []byte, name jsonscan.Span) string {
+	if name.Kind == jsonscan.Escaped {
+		text, _ := jsonscan.Unescape(nil, name.Bytes(doc))
+		return string(text)
+	}
+	return string(name.Bytes(doc))
+}
+
+// set puts the rows' values on an event that is a structure.
+func (w *worker) set(i int) {
+	object := w.events[i].Object
+	keep := w.plan.joiner.config.OnConflict == Keep
+	for d, row := range w.eventRows(i) {
+		shape := w.plan.dims[d].schema.Shape
+		into := object
+		if shape.Target != "" {
+			if _, taken := object[shape.Target]; taken && keep {
+				continue
+			}
+			into = make(map[string]any, len(shape.Members))
+			object[shape.Target] = into
+		}
+		for m, name := range shape.Members {
+			if _, taken := into[name]; taken && keep {
+				continue
+			}
+			into[name] = decode(row.Value(m))
+		}
+	}
+}
+
+// decode turns a JSON literal into what Benthos' own parsing would make of it. Every call makes new maps and slices, since a
+// later processor may change them.
+func decode(text []byte) any {
+	switch f := literal(text); f.Kind {
+	case jsonscan.String:
+		return string(f.Text)
+	case jsonscan.Number:
+		return json.Number(f.Text)
+	case jsonscan.True:
+		return true
+	case jsonscan.False:
+		return false
+	case jsonscan.Null:
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	var v any
+	_ = d.Decode(&v) // rows hold valid JSON only
+	return v
+}

@@ -1,0 +1,232 @@
+package lookup
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+)
+
+// Joiner joins batches. It is safe for concurrent use.
+type Joiner struct {
+	config Config
+	store  *cache.Store
+	dims   []*dimension
+	log    *slog.Logger
+	outage outage
+
+	life context.Context // ends with Close
+	stop context.CancelFunc
+	work sync.WaitGroup // goroutines that keep full dimensions fresh
+
+	planning sync.Mutex // held while a plan is made
+	current  atomic.Pointer[plan]
+	followed bool // the goroutines of full dimensions run
+
+	binlogLag atomic.Int64 // nanoseconds
+}
+
+// New makes a joiner; it asks the server nothing yet. The store and the pool stay the caller's.
+func New(config Config, db *sql.DB, store *cache.Store) (*Joiner, error) {
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	j := &Joiner{config: config, store: store, log: config.Logger}
+	if j.log == nil {
+		j.log = slog.New(slog.DiscardHandler)
+	}
+	for i := range config.Dimensions {
+		d := &dimension{Dimension: config.Dimensions[i], stats: &Stats{}, zone: config.Dimensions[i].Source.Zone}
+		if config.Stats != nil {
+			d.stats = config.Stats[i]
+		}
+		if d.zone == nil {
+			d.zone = time.UTC
+		}
+		var err error
+		if d.source, err = source.New(db, d.Source, func(rows int) { d.stats.Inexact.Add(int64(rows)) }); err != nil {
+			return nil, err
+		}
+		j.dims = append(j.dims, d)
+	}
+	j.life, j.stop = context.WithCancel(context.Background())
+	return j, nil
+}
+
+// Close stops the work in the background. No Join may be running.
+func (j *Joiner) Close() {
+	j.stop()
+	j.work.Wait()
+}
+
+// Join joins the events of one batch, and returns the array that the joined documents share. It returns an error only when ctx ends: while rows cannot be read that no stale one can
+// stand in for, it waits with growing pauses and tries again, so that no event passes unjoined and none is lost.
+func (j *Joiner) Join(ctx context.Context, events []Event) ([]byte, error) {
+	for attempt := 0; ; attempt++ {
+		out, err := j.attempt(ctx, events)
+		if err == nil {
+			return out, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if errors.Is(err, source.ErrSchemaChanged) && attempt == 0 {
+			continue
+		}
+		pause := j.pause(attempt)
+		j.outage.blocked(j.log, err, pause)
+		if err := sleep(ctx, pause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (j *Joiner) attempt(ctx context.Context, events []Event) ([]byte, error) {
+	p, err := j.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	w := p.workers.Get().(*worker)
+	defer p.workers.Put(w)
+	out, err := w.join(ctx, events)
+	if err == nil {
+		return out, nil
+	}
+	var schema *source.SchemaError
+	if errors.Is(err, source.ErrSchemaChanged) || errors.As(err, &schema) {
+		j.replan(p)
+	}
+	return nil, err
+}
+
+func (j *Joiner) pause(attempt int) time.Duration {
+	d := j.config.InitialBackoff << min(attempt, 16)
+	if d <= 0 || d > j.config.MaxBackoff {
+		d = j.config.MaxBackoff
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// plan returns the current plan, and makes one if need be.
+func (j *Joiner) plan(ctx context.Context) (*plan, error) {
+	if p := j.current.Load(); p != nil {
+		return p, nil
+	}
+	j.planning.Lock()
+	defer j.planning.Unlock()
+	if p := j.current.Load(); p != nil {
+		return p, nil
+	}
+	dims := make([]planDim, len(j.dims))
+	for i, d := range j.dims {
+		var err error
+		if dims[i], err = j.describe(ctx, d); err != nil {
+			return nil, err
+		}
+	}
+	p, err := newPlan(j, dims)
+	if err != nil {
+		return nil, err
+	}
+	if err := j.preload(ctx, p); err != nil {
+		return nil, err
+	}
+	j.current.Store(p)
+	j.follow()
+	return p, nil
+}
+
+// replan forgets a plan whose schemas are no longer the server's.
+func (j *Joiner) replan(old *plan) {
+	if !j.current.CompareAndSwap(old, nil) {
+		return
+	}
+	j.log.Warn("the schema of a dimension has changed: reading it again, and forgetting the cached rows")
+	for i := range old.dims {
+		old.dims[i].view.Drop()
+	}
+}
+
+// resolve gets the entries for all keys of these dimensions, side by side.
+func (w *worker) resolve(ctx context.Context, dims []int) error {
+	if len(dims) == 1 || !w.wanting(dims) {
+		for _, d := range dims {
+			if err := w.resolveOne(ctx, d); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, d := range dims {
+		group.Go(func() error { return w.resolveOne(ctx, d) })
+	}
+	return group.Wait()
+}
+
+// wanting reports whether some key has to be read before the batch can go on.
+func (w *worker) wanting(dims []int) bool {
+	for _, d := range dims {
+		for i := range w.dims[d].slots {
+			if w.dims[d].slots[i].state < cache.Due {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// outage logs what the server's silence means, once in a while.
+type outage struct {
+	mu      sync.Mutex
+	last    map[string]time.Time
+	silence time.Duration
+}
+
+const logPause = 30 * time.Second
+
+func (o *outage) due(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.last == nil {
+		o.last = map[string]time.Time{}
+	}
+	if last, seen := o.last[key]; seen && time.Since(last) < logPause {
+		return false
+	}
+	o.last[key] = time.Now()
+	return true
+}
+
+func (o *outage) stale(log *slog.Logger, dimension string, err error) {
+	if o.due("stale " + dimension) {
+		log.Warn("joining rows past their ttl until the server answers", "dimension", dimension, "error", err)
+	}
+}
+
+func (o *outage) blocked(log *slog.Logger, err error, pause time.Duration) {
+	if o.due("blocked") {
+		log.Error("cannot read dimensions: events wait", "error", err, "next_attempt", pause)
+	}
+}
+
+func (o *outage) over(log *slog.Logger, dimension string) {
+	o.mu.Lock()
+	_, was := o.last["stale "+dimension]
+	_, blocked := o.last["blocked"]
+	delete(o.last, "stale "+dimension)
+	delete(o.last, "blocked")
+	o.mu.Unlock()
+	if was || blocked {
+		log.Info("the server answers again", "dimension", dimension)
+	}
+}

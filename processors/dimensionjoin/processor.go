@@ -1,0 +1,201 @@
+package dimensionjoin
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/redpanda-data/benthos/v4/public/bloblang"
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+)
+
+func init() {
+	service.MustRegisterBatchProcessor(Name, Spec(), func(conf *service.ParsedConfig, res *service.Resources) (service.BatchProcessor, error) {
+		return newProcessor(conf, res)
+	})
+}
+
+// processor is dimension_join.
+type processor struct {
+	joiner   *lookup.Joiner
+	db       *sql.DB
+	store    *cache.Store
+	mappings []*bloblang.Executor
+	metrics  *exporter
+	scratch  sync.Pool // of *scratch
+	closed   atomic.Bool
+}
+
+// scratch is what one batch needs, reused.
+type scratch struct {
+	events  []lookup.Event
+	origins []origin
+}
+
+// origin is what a message of the batch was.
+type origin struct {
+	first, count int // its events
+	records      *delivery.Records
+	structured   bool
+}
+
+func newProcessor(conf *service.ParsedConfig, res *service.Resources) (*processor, error) {
+	s, err := parse(conf)
+	if err != nil {
+		return nil, err
+	}
+	db, server, err := source.Open(s.source)
+	if err != nil {
+		return nil, err
+	}
+	p := &processor{db: db, mappings: s.mappings}
+	p.scratch.New = func() any { return &scratch{} }
+	if s.cacheLabel != "" {
+		p.store, err = cache.Shared(s.cacheLabel, s.cache)
+	} else {
+		p.store, err = cache.New(s.cache)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("%s: %w", djFieldCache, err)
+	}
+	s.join.Server = server.Addr + "/" + server.DBName
+	s.join.Logger = slog.New(logHandler{res.Logger()})
+	if p.joiner, err = lookup.New(s.join, db, p.store); err != nil {
+		p.store.Close()
+		db.Close()
+		return nil, err
+	}
+	names := make([]string, len(s.join.Dimensions))
+	for i := range names {
+		names[i] = s.join.Dimensions[i].Source.Name
+	}
+	p.metrics = newExporter(res.Metrics(), p.joiner, names)
+	return p, nil
+}
+
+// ProcessBatch joins the batch: one batch out, in the same order, and of the same length unless events were dropped. It does
+// not return an error while ctx lives: Benthos would let the batch go on, unjoined, to the output.
+func (p *processor) ProcessBatch(ctx context.Context, batch service.MessageBatch) ([]service.MessageBatch, error) {
+	s := p.scratch.Get().(*scratch)
+	defer p.release(s)
+	p.read(s, batch)
+	out, err := p.joiner.Join(ctx, s.events)
+	if err != nil {
+		return nil, err
+	}
+	joined := p.write(s, batch, out)
+	p.metrics.export(false)
+	if len(joined) == 0 {
+		return nil, nil // every event was dropped: the batch is acknowledged
+	}
+	return []service.MessageBatch{joined}, nil
+}
+
+// release keeps the scratch for another batch, without what it refers to.
+func (p *processor) release(s *scratch) {
+	clear(s.events)
+	clear(s.origins)
+	s.events, s.origins = s.events[:0], s.origins[:0]
+	p.scratch.Put(s)
+}
+
+// notObject stands for content that no row can be joined to.
+var notObject = []byte("null")
+
+// read takes the events out of the messages.
+func (p *processor) read(s *scratch, batch service.MessageBatch) {
+	for _, msg := range batch {
+		o := origin{first: len(s.events), count: 1}
+		if v, ok := msg.MetaGetMut(delivery.MetaRecords); ok {
+			o.records, _ = v.(*delivery.Records)
+		}
+		switch {
+		case o.records != nil:
+			p.readRecords(s, msg, &o)
+		case msg.HasStructured() && !msg.HasBytes():
+			o.structured = true
+			ev := lookup.Event{Doc: notObject, Computed: p.computed(msg)}
+			if v, err := msg.AsStructuredMut(); err == nil {
+				if object, ok := v.(map[string]any); ok {
+					ev.Object = object
+				}
+			}
+			s.events = append(s.events, ev)
+		default:
+			doc, _ := msg.AsBytes()
+			s.events = append(s.events, lookup.Event{Doc: doc, Computed: p.computed(msg)})
+		}
+		s.origins = append(s.origins, o)
+	}
+}
+
+func (p *processor) readRecords(s *scratch, msg *service.Message, o *origin) {
+	content, _ := msg.AsBytes()
+	if err := o.records.Check(content); err != nil {
+		// The bytes are somebody else's now: the message is left as it is, and the error says who has to change what.
+		s.events = append(s.events, lookup.Event{Doc: notObject})
+		o.records = nil
+		msg.SetError(fmt.Errorf("joining dimensions: %w", err))
+		return
+	}
+	o.count = o.records.Len()
+	for i := range o.count {
+		ev := lookup.Event{Doc: o.records.Value(content, i), Line: true}
+		if len(p.mappings) > 0 {
+			record := msg.Copy() // for the mappings that read metadata
+			record.SetBytes(ev.Doc)
+			ev.Computed = p.computed(record)
+		}
+		s.events = append(s.events, ev)
+	}
+}
+
+// computed evaluates the key expressions that are not paths, on the message's structure.
+func (p *processor) computed(msg *service.Message) func(int) (any, error) {
+	if len(p.mappings) == 0 {
+		return nil
+	}
+	return func(ref int) (any, error) {
+		// A copy, so that parsing for the key leaves the message in the form it has.
+		return msg.Copy().BloblangQueryValue(p.mappings[ref])
+	}
+}
+
+// write puts the joined events into the messages.
+func (p *processor) write(s *scratch, batch service.MessageBatch, out []byte) service.MessageBatch {
+	joined := make(service.MessageBatch, 0, len(batch))
+	for i, msg := range batch {
+		o := &s.origins[i]
+		if o.records != nil {
+			if !writeRecords(msg, o.records, s.events[o.first:o.first+o.count], out) {
+				continue
+			}
+			joined = append(joined, msg)
+			continue
+		}
+		ev := &s.events[o.first]
+		switch {
+		case ev.Drop:
+			continue
+		case ev.Err != nil:
+			if msg.GetError() == nil {
+				msg.SetError(ev.Err)
+			}
+		case o.structured:
+			msg.SetStructuredMut(ev.Object)
+		default:
+			msg.SetBytes(out[ev.Start:ev.End:ev.End])
+		}
+		joined = append(joined, msg)
+	}
+	return joined
+}

@@ -1,0 +1,398 @@
+package source
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"golang.org/x/sync/errgroup"
+)
+
+// Options configure the connections to one server.
+type Options struct {
+	DSN            string // of go-sql-driver/mysql
+	MaxConnections int
+	DialTimeout    time.Duration
+}
+
+// Open makes the pool. It does not connect: a server that is down is met by the first query.
+//
+// Settings of the DSN that decide how values arrive are set here, whatever the DSN says: parameters are interpolated by the
+// driver (one round trip a query; as fast as prepared statements at 100 keys and more), in utf8mb4, and TIMESTAMP is UTC.
+func Open(o Options) (*sql.DB, *mysql.Config, error) {
+	cfg, err := mysql.ParseDSN(o.DSN)
+	if err != nil {
+		return nil, nil, fmt.Errorf("parsing the MySQL DSN: %w", err)
+	}
+	cfg.InterpolateParams = true
+	cfg.ParseTime = false
+	cfg.ColumnsWithAlias = false
+	cfg.MultiStatements = false
+	cfg.Collation = ""
+	if err := cfg.Apply(mysql.Charset("utf8mb4", "")); err != nil {
+		return nil, nil, fmt.Errorf("applying the connection's character set: %w", err)
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	cfg.Params["time_zone"] = "'+00:00'"
+	if cfg.Timeout == 0 {
+		cfg.Timeout = o.DialTimeout
+	}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuring the MySQL driver: %w", err)
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(o.MaxConnections)
+	db.SetMaxIdleConns(o.MaxConnections)
+	db.SetConnMaxIdleTime(time.Minute)
+	return db, cfg, nil
+}
+
+// Source reads one dimension. It is safe for concurrent use.
+type Source struct {
+	cfg Config
+	db  *sql.DB
+	// onInexact is told of rows that the server's collation found for another key than theirs.
+	onInexact func(rows int)
+}
+
+// New makes the source of a dimension; onInexact may be nil.
+func New(db *sql.DB, cfg Config, onInexact func(rows int)) (*Source, error) {
+	if (cfg.Table == "") == (cfg.Query == "") {
+		return nil, &SchemaError{Dimension: cfg.Name, Reason: "exactly one of table and query is needed"}
+	}
+	if cfg.Query != "" && !strings.Contains(cfg.Query, "{keys}") {
+		return nil, &SchemaError{Dimension: cfg.Name, Reason: "its query has no {keys} placeholder, as in: WHERE id IN {keys}"}
+	}
+	if len(cfg.Keys) == 0 {
+		return nil, &SchemaError{Dimension: cfg.Name, Reason: "it has no key"}
+	}
+	if onInexact == nil {
+		onInexact = func(int) {}
+	}
+	return &Source{cfg: cfg, db: db, onInexact: onInexact}, nil
+}
+
+// Config returns what the source was made from.
+func (s *Source) Config() Config { return s.cfg }
+
+// Schema asks the server what the dimension looks like. The error is a *SchemaError when the dimension does not fit its
+// configuration, otherwise the server could not be asked.
+func (s *Source) Schema(ctx context.Context) (*Schema, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	schema, err := s.schema(ctx)
+	if err != nil {
+		return nil, s.wrap("reading the schema of", err)
+	}
+	return schema, nil
+}
+
+func (s *Source) schema(ctx context.Context) (*Schema, error) {
+	result, err := s.probe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var table map[string]tableColumn
+	var unique bool
+	if s.cfg.Table != "" {
+		if table, err = s.tableColumns(ctx); err != nil {
+			return nil, err
+		}
+		if unique, err = s.uniqueKey(ctx); err != nil {
+			return nil, err
+		}
+	}
+	schema, err := newSchema(&s.cfg, result, table)
+	if err != nil {
+		return nil, err
+	}
+	schema.Unique = unique && s.cfg.AsOf == nil
+	return schema, nil
+}
+
+// probe runs the dimension's query for no rows, for the sake of its columns.
+func (s *Source) probe(ctx context.Context) ([]described, error) {
+	query := "SELECT * FROM " + quoteTable(s.cfg.Table) + " LIMIT 0"
+	if s.cfg.Query != "" {
+		null := "NULL"
+		if n := len(s.cfg.Keys); n > 1 {
+			null = "(" + strings.TrimSuffix(strings.Repeat("NULL,", n), ",") + ")"
+		}
+		query = strings.ReplaceAll(s.cfg.Query, "{keys}", "("+null+")")
+	}
+	rows, err := s.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	types, err := rows.ColumnTypes()
+	if err != nil {
+		return nil, err
+	}
+	return describe(types), rows.Close()
+}
+
+// tableColumns reads what the protocol does not tell: BINARY's width, and which texts are MariaDB's JSON and UUID.
+func (s *Source) tableColumns(ctx context.Context) (map[string]tableColumn, error) {
+	database, table := splitTable(s.cfg.Table)
+	rows, err := s.db.QueryContext(ctx, `SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, 0)
+		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`, database, table)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[string]tableColumn{}
+	for rows.Next() {
+		var c tableColumn
+		var width uint64
+		if err := rows.Scan(&c.name, &c.dataType, &width); err != nil {
+			return nil, err
+		}
+		c.dataType = strings.ToLower(c.dataType)
+		c.width = int(min(width, 1<<16))
+		out[strings.ToLower(c.name)] = c
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return out, s.markJSON(ctx, database, table, out)
+}
+
+// markJSON finds the columns with MariaDB's automatic check json_valid(`column`).
+func (s *Source) markJSON(ctx context.Context, database, table string, columns map[string]tableColumn) error {
+	var version string
+	if err := s.db.QueryRowContext(ctx, "SELECT VERSION()").Scan(&version); err != nil {
+		return err
+	}
+	if !strings.Contains(strings.ToLower(version), "mariadb") {
+		return nil
+	}
+	rows, err := s.db.QueryContext(ctx, `SELECT CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS
+		WHERE CONSTRAINT_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`, database, table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var clause string
+		if err := rows.Scan(&clause); err != nil {
+			return err
+		}
+		for key, c := range columns {
+			if strings.EqualFold(clause, "json_valid(`"+c.name+"`)") {
+				c.jsonCheck = true
+				columns[key] = c
+			}
+		}
+	}
+	return rows.Err()
+}
+
+// uniqueKey reports whether some unique index consists of key columns only.
+func (s *Source) uniqueKey(ctx context.Context) (bool, error) {
+	database, table := splitTable(s.cfg.Table)
+	rows, err := s.db.QueryContext(ctx, `SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+		WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? AND NON_UNIQUE = 0`, database, table)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	covered := map[string]bool{}
+	for rows.Next() {
+		var index, column string
+		if err := rows.Scan(&index, &column); err != nil {
+			return false, err
+		}
+		isKey := slices.ContainsFunc(s.cfg.Keys, func(k string) bool { return strings.EqualFold(k, column) })
+		if before, seen := covered[index]; !seen || before {
+			covered[index] = isKey
+		}
+	}
+	for _, all := range covered {
+		if all {
+			return true, rows.Err()
+		}
+	}
+	return false, rows.Err()
+}
+
+func (s *Source) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.cfg.QueryTimeout <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.cfg.QueryTimeout)
+}
+
+// Load reads the rows of the keys, which are canonical and distinct. The result has every key; one without a row has an
+// empty Result. The error is ErrSchemaChanged, or says why the server could not be asked.
+func (s *Source) Load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
+	chunk := max(s.cfg.MaxKeysPerQuery, 1)
+	parts := make([]map[string]*Result, (len(keys)+chunk-1)/chunk)
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(4)
+	for i := range parts {
+		group.Go(func() (err error) {
+			parts[i], err = s.loadChunk(ctx, schema, keys[i*chunk:min((i+1)*chunk, len(keys))])
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, s.wrap("reading", err)
+	}
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	out := make(map[string]*Result, len(keys))
+	for _, part := range parts {
+		for key, result := range part {
+			out[key] = result
+		}
+	}
+	return out, nil
+}
+
+func (s *Source) loadChunk(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
+	query, args := s.query(schema, keys)
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	reader, err := s.reader(schema, rows)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]*Result, len(keys))
+	for _, key := range keys {
+		out[key] = &Result{}
+	}
+	inexact := 0
+	for reader.next() {
+		result := out[string(reader.key)]
+		if result == nil {
+			inexact++
+			continue
+		}
+		reader.addTo(result)
+	}
+	if inexact > 0 {
+		s.onInexact(inexact)
+	}
+	for _, result := range out {
+		result.sortVersions(s.cfg.AsOf != nil && s.cfg.AsOf.To != "")
+	}
+	return out, reader.err
+}
+
+// query asks for the rows of the keys.
+func (s *Source) query(schema *Schema, keys []string) (string, []any) {
+	var list strings.Builder
+	args := make([]any, 0, len(keys)*len(schema.Keys))
+	list.Grow(len(keys) * 8)
+	list.WriteByte('(')
+	for i, key := range keys {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		parts := split(key, len(schema.Keys))
+		if len(parts) > 1 {
+			list.WriteByte('(')
+		}
+		for j, part := range parts {
+			if j > 0 {
+				list.WriteByte(',')
+			}
+			list.WriteString(schema.Keys[j].placeholder())
+			args = append(args, schema.Keys[j].argument(part))
+		}
+		if len(parts) > 1 {
+			list.WriteByte(')')
+		}
+	}
+	list.WriteByte(')')
+	if s.cfg.Query != "" {
+		n := strings.Count(s.cfg.Query, "{keys}")
+		all := args
+		for range n - 1 {
+			all = append(all, args...)
+		}
+		return strings.ReplaceAll(s.cfg.Query, "{keys}", list.String()), all
+	}
+	return s.selectFrom(schema) + " WHERE " + schema.keyTuple() + " IN " + list.String(), args
+}
+
+func (s *Source) selectFrom(schema *Schema) string {
+	quoted := make([]string, len(schema.selects))
+	for i, c := range schema.selects {
+		quoted[i] = quote(c)
+	}
+	return "SELECT " + strings.Join(quoted, ",") + " FROM " + quoteTable(s.cfg.Table)
+}
+
+func (schema *Schema) keyTuple() string {
+	names := make([]string, len(schema.Keys))
+	for i, k := range schema.Keys {
+		names[i] = quote(k.Name)
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return "(" + strings.Join(names, ",") + ")"
+}
+
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// splitTable takes database.table apart; a name with a dot of its own cannot be given.
+func splitTable(table string) (database, name string) {
+	if database, name, found := strings.Cut(table, "."); found {
+		return database, name
+	}
+	return "", table
+}
+
+func quoteTable(table string) string {
+	database, name := splitTable(table)
+	if database == "" {
+		return quote(name)
+	}
+	return quote(database) + "." + quote(name)
+}
+
+// The server's error numbers that mean that a dimension does not fit its configuration (any more).
+const (
+	erBadField       = 1054
+	erNoSuchTable    = 1146
+	erParse          = 1064
+	erTableAccess    = 1142
+	erColumnAccess   = 1143
+	erDatabaseAccess = 1044
+	erViewInvalid    = 1356
+)
+
+// wrap names the dimension; a server error about the dimension's definition becomes a *SchemaError.
+func (s *Source) wrap(doing string, err error) error {
+	var my *mysql.MySQLError
+	if errors.As(err, &my) {
+		switch my.Number {
+		case erBadField, erNoSuchTable, erParse, erViewInvalid:
+			return &SchemaError{Dimension: s.cfg.Name, Reason: my.Message}
+		case erTableAccess, erColumnAccess, erDatabaseAccess:
+			return &SchemaError{Dimension: s.cfg.Name, Reason: my.Message + " (grant SELECT on it)"}
+		}
+	}
+	var schema *SchemaError
+	if errors.As(err, &schema) || errors.Is(err, ErrSchemaChanged) {
+		return err
+	}
+	return fmt.Errorf("%s dimension %q: %w", doing, s.cfg.Name, err)
+}
