@@ -42,6 +42,7 @@ type codec struct {
 type environment struct {
 	location *time.Location // the server's
 	zones    []*zone        // those but UTC that types name
+	strict   bool           // Options.RejectDuplicates
 }
 
 // scratch is memory that conversions of one reader share.

@@ -17,7 +17,7 @@ func dateCodec(t *Type, _ *environment) (*codec, error) {
 // date32Codec is Date32, under the same rules.
 func date32Codec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 4, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
-		return parseDate(src, s, x, firstSecond/secondsPerDay, lastSecond/secondsPerDay, "1900-01-01 and 2299-12-31")
+		return parseDate(src, s, x, -25567, 120529, "1900-01-01 and 2299-12-31")
 	}), nil
 }
 

@@ -1,6 +1,7 @@
 package column
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
@@ -27,12 +28,11 @@ func dateTimeCodec(t *Type, env *environment) (*codec, error) {
 	}), nil
 }
 
-// The range of DateTime64 is that of ClickHouse's tables of days (base/Common/DateLUTImpl.h): 1900 to 2299.
+// DateTime64 reaches over the years 1 to 9999, as far as 64 bits of ticks do (ClickHouse 26.7; servers before it print what is
+// before 1900 or after 2299 as the nearest of these).
 const (
-	firstSecond = -2208988800
-	lastSecond  = 10413791999
-	firstNano   = -9223372036 // what 64 bits of nanoseconds hold whole
-	lastNano    = 9223372035
+	firstSecond = -62135596800
+	lastSecond  = 253402300799
 )
 
 // dateTime64Codec is DateTime64(P): as DateTime, but numbers count ticks of the column's scale, and digits of a text beyond
@@ -85,10 +85,11 @@ func (p *instant) scaled(seconds int64, nanos int32, src []byte, s jsonscan.Span
 	if p.ticks == 0 {
 		return seconds, nil
 	}
-	if seconds < firstSecond || seconds > lastSecond || p.ticks == 1e9 && (seconds > lastNano || seconds < firstNano) {
+	fraction := int64(nanos / p.perTick)
+	if seconds < max(firstSecond, math.MinInt64/p.ticks) || seconds > min(lastSecond, (math.MaxInt64-fraction)/p.ticks) {
 		return 0, reject(src, s, "is out of the range of the type")
 	}
-	return seconds*p.ticks + int64(nanos/p.perTick), nil
+	return seconds*p.ticks + fraction, nil
 }
 
 // number reads a JSON number of ticks.
@@ -106,22 +107,24 @@ func (p *instant) number(text, src []byte, s jsonscan.Span) (int64, error) {
 	return n, nil
 }
 
-// text reads a string that is a Unix time: seconds, with a fraction or without one.
+// text reads a string that is a Unix time, in the unit that its number of digits tells, as ClickHouse does
+// (IO/parseDateTimeBestEffort.cpp): 9 or 10 are seconds, which may have a fraction, 13 milli-, 16 micro- and 19 nanoseconds.
 func (p *instant) text(text, src []byte, s jsonscan.Span) (int64, error) {
-	d, err := parseDecimal(text)
-	if err != nil || d.exponent != 0 {
+	whole, fraction := text, []byte(nil)
+	if point := bytes.IndexByte(text, '.'); point >= 0 {
+		whole, fraction = text[:point], text[point:]
+	}
+	per, ok := unixUnits[len(whole)]
+	n, err := jsonscan.ParseUint64(whole)
+	if !ok || err != nil || n > math.MaxInt64 {
 		return 0, notA(src, s, "a date and time")
 	}
-	m, err := d.scaled(p.scale)
-	if err != nil || m.bitLen() > 63 {
+	m := moment{nanos: int32(int64(n) % per * (1e9 / per))}
+	if len(fraction) > 0 && (p.ticks == 0 || per != 1 || !m.tail(fraction) || m.zoned) {
 		return 0, notA(src, s, "a date and time")
 	}
-	ticks := int64(m[0])
-	if d.negative {
-		ticks = -ticks
-	}
-	if p.ticks != 0 && (ticks/p.ticks < firstSecond || ticks/p.ticks > lastSecond) {
-		return 0, reject(src, s, "is out of the range of the type")
-	}
-	return ticks, nil
+	return p.scaled(int64(n)/per, m.nanos, src, s)
 }
+
+// unixUnits maps the number of digits of a Unix time to its units in a second.
+var unixUnits = map[int]int64{9: 1, 10: 1, 13: 1e3, 16: 1e6, 19: 1e9}

@@ -39,10 +39,12 @@ func lowCardinalityCodec(t *Type, env *environment) (*codec, error) {
 var dictionaryTypes = func() map[string]bool {
 	types := make(map[string]bool)
 	for _, name := range []string{
-		"String", "FixedString", "Date", "Date32", "DateTime", "DateTime64", "UUID", "IPv4", "IPv6", "Bool", "Float32", "Float64", "BFloat16",
+		"String", "FixedString", "Date", "Date32", "DateTime", "Time", "UUID", "IPv4", "IPv6", "Bool", "Float32", "Float64", "BFloat16",
 		"Int8", "Int16", "Int32", "Int64", "Int128", "Int256", "UInt8", "UInt16", "UInt32", "UInt64", "UInt128", "UInt256",
-		"Time", "Time64",
 	} {
+		types[name] = true
+	}
+	for _, name := range intervals {
 		types[name] = true
 	}
 	return types

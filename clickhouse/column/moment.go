@@ -14,8 +14,8 @@ type moment struct {
 	clock   bool  // the text has a time of day
 }
 
-// parseMoment reads YYYY-MM-DD (or with slashes), and after it, behind a space or a T, hh:mm, seconds, a fraction, and a
-// zone: Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm.
+// parseMoment reads YYYY-MM-DD (or with slashes, or with nothing between), and after it, behind a space or a T, hh:mm, seconds, a
+// fraction, and a zone: Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm. Hours, minutes and seconds may stand without colons behind a date without hyphens.
 func parseMoment(text []byte) (m moment, ok bool) {
 	if len(text) >= 19 && m.fixedLayout(text) {
 		return m, len(text) == 19 || m.tail(text[19:])
@@ -28,10 +28,12 @@ func parseMoment(text []byte) (m moment, ok bool) {
 	if len(rest) == 0 {
 		return m, true
 	}
-	if rest[0] != ' ' && rest[0] != 'T' && rest[0] != 't' {
+	if rest[0] == ' ' || rest[0] == 'T' || rest[0] == 't' {
+		rest = rest[1:]
+	} else if len(text) < 14 || len(text)-len(rest) != 8 {
 		return m, false
 	}
-	return m, m.time(rest[1:])
+	return m, m.time(rest)
 }
 
 const (
@@ -81,41 +83,50 @@ func allDigits(x, marks uint64) bool {
 
 // date reads the calendar date and returns what follows.
 func (m *moment) date(text []byte) (rest []byte, ok bool) {
+	if len(text) >= 8 && (len(text) == 8 || len(text) >= 14 || text[8]-'0' > 9) {
+		if ok := m.calendar(text[:4], text[4:6], text[6:8]); ok {
+			return text[8:], true
+		}
+	}
 	if len(text) < 10 || text[4] != '-' && text[4] != '/' || text[7] != text[4] {
 		return nil, false
 	}
-	year, ok1 := number(text[:4])
-	month, ok2 := number(text[5:7])
-	dom, ok3 := number(text[8:10])
-	if !ok1 || !ok2 || !ok3 || !validDate(year, month, dom) {
-		return nil, false
-	}
-	m.days = daysOf(year, month, dom)
-	return text[10:], true
+	return text[10:], m.calendar(text[:4], text[5:7], text[8:10])
 }
 
-// time reads hh:mm[:ss] and what may follow.
+func (m *moment) calendar(y, mo, d []byte) bool {
+	year, ok1 := number(y)
+	month, ok2 := number(mo)
+	dom, ok3 := number(d)
+	if !ok1 || !ok2 || !ok3 || !validDate(year, month, dom) {
+		return false
+	}
+	m.days = daysOf(year, month, dom)
+	return true
+}
+
+// time reads hh:mm[:ss] or hhmmss and what may follow.
 func (m *moment) time(text []byte) bool {
+	if len(text) >= 6 && text[2]-'0' <= 9 {
+		return m.daytime(text[:2], text[2:4], text[4:6]) && m.tail(text[6:])
+	}
 	if len(text) < 5 || text[2] != ':' {
 		return false
 	}
-	hour, ok1 := number(text[:2])
-	minute, ok2 := number(text[3:5])
-	if !ok1 || !ok2 || hour > 23 || minute > 59 {
-		return false
+	if len(text) >= 8 && text[5] == ':' {
+		return m.daytime(text[:2], text[3:5], text[6:8]) && m.tail(text[8:])
 	}
+	return m.daytime(text[:2], text[3:5], nil) && m.tail(text[5:])
+}
+
+// daytime takes a leap second, 60, as the second after the 59th, as ClickHouse does.
+func (m *moment) daytime(h, mi, s []byte) bool {
+	hour, ok1 := number(h)
+	minute, ok2 := number(mi)
+	second, ok3 := number(s)
 	m.clock = true
-	m.seconds = hour*3600 + minute*60
-	text = text[5:]
-	if len(text) >= 3 && text[0] == ':' {
-		second, ok := number(text[1:3])
-		if !ok || second > 59 {
-			return false
-		}
-		m.seconds += second
-		text = text[3:]
-	}
-	return m.tail(text)
+	m.seconds = hour*3600 + minute*60 + second
+	return ok1 && ok2 && ok3 && hour <= 23 && minute <= 59 && second <= 60
 }
 
 // tail reads a fraction of a second and a zone, both of which may be absent.
@@ -154,14 +165,14 @@ func (m *moment) zone(text []byte) bool {
 		return false
 	}
 	text = text[1:]
-	if len(text) == 5 && text[2] == ':' {
-		text = []byte{text[0], text[1], text[3], text[4]}
-	}
-	if len(text) != 2 && len(text) != 4 {
+	if len(text) != 2 && len(text) != 4 && (len(text) != 5 || text[2] != ':') {
 		return false
 	}
 	hours, ok := number(text[:2])
-	minutes, ok2 := number(text[2:])
+	minutes, ok2 := int32(0), true
+	if len(text) > 2 {
+		minutes, ok2 = number(text[len(text)-2:])
+	}
 	if !ok || !ok2 || hours > 23 || minutes > 59 {
 		return false
 	}

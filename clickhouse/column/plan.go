@@ -90,7 +90,7 @@ const maxServerDefaults = 64
 // error naming the column for anything else that is wrong with a field.
 func NewPlan(fields []Field, opts Options) (*Plan, error) {
 	p := &Plan{byName: make(map[string]int, len(fields)), unknown: opts.UnknownFields}
-	env := &environment{location: opts.Location}
+	env := &environment{location: opts.Location, strict: opts.RejectDuplicates}
 	if env.location == nil {
 		env.location = time.UTC
 	}

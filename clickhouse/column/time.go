@@ -12,18 +12,18 @@ const lastTime = 999*3600 + 59*60 + 59
 // timeCodec is Time: [-]h…:mm:ss up to 999:59:59, or a number of seconds.
 func timeCodec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 4, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
-		return parseTime(src, s, x, 0)
+		return parseTime(src, s, x, 0, false)
 	}), nil
 }
 
 // time64Codec is Time64(P): the same with a fraction; numbers count ticks of the column's scale.
 func time64Codec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 8, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
-		return parseTime(src, s, x, t.Scale)
+		return parseTime(src, s, x, t.Scale, true)
 	}), nil
 }
 
-func parseTime(src []byte, s jsonscan.Span, x *scratch, scale int) (uint64, error) {
+func parseTime(src []byte, s jsonscan.Span, x *scratch, scale int, fractions bool) (uint64, error) {
 	limit := (lastTime+1)*pow10[scale] - 1
 	var ticks int64
 	switch s.Kind {
@@ -38,7 +38,7 @@ func parseTime(src []byte, s jsonscan.Span, x *scratch, scale int) (uint64, erro
 			return 0, err
 		}
 		var ok bool
-		if ticks, ok = clockTicks(text, scale); !ok {
+		if ticks, ok = clockTicks(text, scale, fractions); !ok {
 			return 0, notA(src, s, "a time")
 		}
 	default:
@@ -50,8 +50,8 @@ func parseTime(src []byte, s jsonscan.Span, x *scratch, scale int) (uint64, erro
 	return uint64(ticks), nil
 }
 
-// clockTicks reads [-]h…:mm:ss[.f…]; digits beyond the scale are cut off, as those of a DateTime64 are.
-func clockTicks(text []byte, scale int) (int64, bool) {
+// clockTicks reads [-]h…:mm:ss[.f…]; Time has no fractions, of Time64 digits beyond the scale are cut off, as those of a DateTime64 are.
+func clockTicks(text []byte, scale int, fractions bool) (int64, bool) {
 	negative := len(text) > 0 && text[0] == '-'
 	if negative {
 		text = text[1:]
@@ -64,7 +64,7 @@ func clockTicks(text []byte, scale int) (int64, bool) {
 	hours, ok1 := number(whole[:n-6])
 	minutes, ok2 := number(whole[n-5 : n-3])
 	seconds, ok3 := number(whole[n-2:])
-	if !ok1 || !ok2 || !ok3 || minutes > 59 || seconds > 59 || dotted && len(fraction) == 0 {
+	if !ok1 || !ok2 || !ok3 || minutes > 59 || seconds > 59 || dotted && (len(fraction) == 0 || !fractions) {
 		return 0, false
 	}
 	ticks := int64(hours*3600+minutes*60+seconds) * pow10[scale]

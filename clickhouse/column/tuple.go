@@ -35,7 +35,7 @@ func tuple(t, shape *Type, env *environment) (*codec, error) {
 	}
 	typ := proto.ColumnType(t.String())
 	return &codec{typ: t, column: func() column {
-		c := &tupleColumn{typ: typ, names: names}
+		c := &tupleColumn{typ: typ, names: names, strict: env.strict}
 		for _, m := range members {
 			c.members = append(c.members, m.column())
 		}
@@ -49,6 +49,7 @@ type tupleColumn struct {
 	typ     proto.ColumnType
 	members []column
 	names   map[string]int  // empty: the members have none
+	strict  bool            // a member may not stand twice
 	found   []jsonscan.Span // where each member stands in the object at hand
 }
 
@@ -96,9 +97,14 @@ func (c *tupleColumn) appendObject(src []byte, s jsonscan.Span, x *scratch) erro
 		if err != nil {
 			return err
 		}
-		if i, ok := c.names[string(text)]; ok {
-			c.found[i] = value
+		i, ok := c.names[string(text)]
+		if !ok {
+			continue
 		}
+		if c.found[i].Kind != jsonscan.Missing && c.strict {
+			return reject(src, name, "stands twice in an object")
+		}
+		c.found[i] = value
 	}
 	for i, m := range c.members {
 		if c.found[i].Kind == jsonscan.Missing {
