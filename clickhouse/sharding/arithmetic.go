@@ -76,6 +76,9 @@ func bindModulo(b *binder, f *function, args []typed) (binding, error) {
 		return binding{}, err
 	}
 	dividend, divisor := args[0].typ, args[1].typ
+	if divisor.nullable || dividend.nullable && !args[1].constant {
+		return binding{}, b.refuse("modulo by a column where either is Nullable", "ClickHouse may divide the value under a NULL", adviceStrategy)
+	}
 	if args[1].constant {
 		if d, err := args[1].eval(new(frame)); err == nil && d.u == 0 {
 			return binding{}, b.refuse("modulo by zero", "ClickHouse fails every insert with it", adviceStrategy)
