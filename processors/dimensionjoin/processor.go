@@ -19,7 +19,7 @@ import (
 
 func init() {
 	service.MustRegisterBatchProcessor(Name, Spec(), func(conf *service.ParsedConfig, res *service.Resources) (service.BatchProcessor, error) {
-		return newProcessor(conf, res)
+		return New(conf, res)
 	})
 }
 
@@ -47,7 +47,8 @@ type origin struct {
 	structured   bool
 }
 
-func newProcessor(conf *service.ParsedConfig, res *service.Resources) (*processor, error) {
+// New makes the processor. It asks the server nothing yet: one that is down is waited for by the first batch.
+func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProcessor, error) {
 	s, err := parse(conf)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,74 @@
+// Package dimension tests dimension_join against a real MariaDB with a row binlog.
+package dimension
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin"
+	"github.com/benthos-clickhouse/connect/tests/services"
+)
+
+var server *services.MySQL
+
+// TestMain starts one server for all tests that do not have to stop it.
+func TestMain(m *testing.M) {
+	cluster, err := services.Start(context.Background(), services.Options{MariaDB: true})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	server = cluster.MySQL
+	code := m.Run()
+	cluster.Stop()
+	os.Exit(code)
+}
+
+// join makes a dimension_join from the YAML under its name; $DSN stands for the shared server.
+func join(t testing.TB, yaml string) service.BatchProcessor {
+	t.Helper()
+	return joinWith(t, server.DSN(), yaml)
+}
+
+func joinWith(t testing.TB, dsn, yaml string) service.BatchProcessor {
+	t.Helper()
+	conf, err := dimensionjoin.Spec().ParseYAML(strings.ReplaceAll(yaml, "$DSN", dsn), service.NewEnvironment())
+	require.NoError(t, err)
+	p, err := dimensionjoin.New(conf, service.MockResources())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close(context.Background())) })
+	return p
+}
+
+// run joins documents and returns the contents of the messages that came out.
+func run(t testing.TB, p service.BatchProcessor, docs ...string) []string {
+	t.Helper()
+	var out []string
+	for _, msg := range process(t, p, docs...) {
+		b, err := msg.AsBytes()
+		require.NoError(t, err)
+		out = append(out, string(b))
+	}
+	return out
+}
+
+func process(t testing.TB, p service.BatchProcessor, docs ...string) service.MessageBatch {
+	t.Helper()
+	batch := make(service.MessageBatch, len(docs))
+	for i, d := range docs {
+		batch[i] = service.NewMessage([]byte(d))
+	}
+	batches, err := p.ProcessBatch(t.Context(), batch)
+	require.NoError(t, err)
+	if len(batches) == 0 {
+		return nil
+	}
+	require.Len(t, batches, 1, "one batch in, one batch out")
+	return batches[0]
+}
