@@ -1,17 +1,15 @@
 package jsonscan
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 const (
 	maxLearned    = 256 // names that no path wants, remembered per object
 	maxLearnedLen = 120 // bytes of such a name
+)
 
+const (
 	headEntry      = 0 // not a name: its successor is the first member
 	anonymousEntry = 1 // any unwanted name that is not remembered
-
 )
 
 // names is what a Scanner knows of the members of one object that the paths lead into: the wanted names and, learned from the
@@ -19,25 +17,35 @@ const (
 type names struct {
 	entries []entry
 	slots   []int32 // hash table of indexes into entries, 0 for free; its length is a power of two
-	text    []byte  // the names, each between quotes
+	text    []byte  // the tokens
 	track   bool    // names that no path wants are to be noted
 	wanted  int     // entries and text before these are never dropped
 	wantedT int
 }
 
-// entry is one name. Its token is the name between quotes, as a document has it when the name needs no escape.
+// entry is one name. Its token is the name between quotes.
 type entry struct {
-	head, tail uint64 // first and last eight bytes of the token; both the whole token, masked, when it is shorter
-	mask       uint64
-	size       int32 // length of the token
-	tailAt     int32
+	head, tail uint64 // first and last eight bytes of the token; both the whole token when it is shorter
+	mask       uint64 // of the bytes of head and tail that count
+	seen       uint64 // the visit (Scanner.visit) that last met the name
+	size       int32  // length of the token
+	tailAt     int32  // where tail stands in the token
 	textAt     int32  // where the token stands in names.text
 	next       int32  // the entry that followed last time
 	node       int32  // in Fields.nodes, -1 if not wanted
 	span       int32  // where the value's span goes if that is all there is to do, else -1
 	deep       bool   // there is more to do with the value than to note its span
-	seen       uint64 // the visit (Scanner.visit) that last met the name
+	match      match
 }
+
+// match says how a token is recognized in a document.
+type match uint8
+
+const (
+	never      match = iota // not at all: the name needs escapes, so that a document has something else between the quotes
+	byEnds                  // head and tail cover it
+	byAllWords              // there is more between head and tail
+)
 
 func newNames(f *Fields, at int) names {
 	n := &f.nodes[at]
@@ -50,25 +58,21 @@ func newNames(f *Fields, at int) names {
 		slots:   make([]int32, slots),
 		track:   at == 0 && f.opts.TrackUnknown,
 	}
-	t.entries[headEntry] = entry{node: -1, span: -1, next: anonymousEntry}
-	t.entries[headEntry].neverMatch()
-	t.entries[headEntry].deep = t.track
+	t.entries[headEntry] = entry{node: -1, span: -1, deep: t.track, next: anonymousEntry}
 	t.entries[anonymousEntry] = t.entries[headEntry]
-	for _, m := range n.members {
-		id := t.add([]byte(m.name))
-		e := &t.entries[id]
+	for i, m := range n.members {
+		e := &t.entries[t.add([]byte(m.name))]
 		e.node = m.node
 		below := &f.nodes[m.node]
 		e.deep = !below.leaf() || len(below.spans) > 1 || f.opts.StopEarly
 		if !e.deep {
 			e.span = below.spans[0]
 		}
-		if id > 2 {
-			t.entries[id-1].next = id // the order of the paths is the first guess
+		if i == 0 {
+			t.entries[headEntry].next = 2
+		} else {
+			t.entries[1+i].next = int32(2 + i) // the order of the paths is the first guess
 		}
-	}
-	if len(n.members) > 0 {
-		t.entries[headEntry].next = 2
 	}
 	t.wanted, t.wantedT = len(t.entries), len(t.text)
 	return t
@@ -76,34 +80,37 @@ func newNames(f *Fields, at int) names {
 
 // add makes an entry for a name that has none.
 func (t *names) add(name []byte) int32 {
-	e := entry{node: -1, span: -1, deep: t.track, size: int32(len(name) + 2), textAt: int32(len(t.text)), mask: ^uint64(0), next: anonymousEntry}
+	at := len(t.text)
 	t.text = append(t.text, '"')
 	t.text = append(t.text, name...)
 	t.text = append(t.text, '"')
-	token := t.text[e.textAt:]
-	if len(token) >= 8 {
-		e.tailAt = e.size - 8
-		e.head = binary.LittleEndian.Uint64(token)
-		e.tail = binary.LittleEndian.Uint64(token[e.tailAt:])
-	} else {
-		for i, c := range token {
-			e.head |= uint64(c) << (8 * i)
-		}
-		e.tail = e.head
-		e.mask = 1<<(8*len(token)) - 1
+	head, tail, hash := token(t.text, at, len(t.text)-at)
+	e := entry{
+		head: head, tail: tail, mask: ^uint64(0), size: int32(len(t.text) - at), textAt: int32(at),
+		next: anonymousEntry, node: -1, span: -1, deep: t.track,
 	}
-	if plainEnd(name, 0) < len(name) {
-		e.neverMatch() // a document has it escaped; the raw bytes would be something else
+	if e.size < 8 {
+		e.mask = 1<<(8*e.size) - 1
+	} else {
+		e.tailAt = e.size - 8
+	}
+	switch {
+	case plainEnd(name, 0) < len(name):
+		e.match = never
+	case e.size <= 16:
+		e.match = byEnds
+	default:
+		e.match = byAllWords
 	}
 	id := int32(len(t.entries))
 	t.entries = append(t.entries, e)
-	t.insert(id, name)
+	t.insert(id, hash)
 	return id
 }
 
-func (t *names) insert(id int32, name []byte) {
+func (t *names) insert(id int32, hash uint32) {
 	mask := uint32(len(t.slots) - 1)
-	for i := hashName(name) & mask; ; i = (i + 1) & mask {
+	for i := hash & mask; ; i = (i + 1) & mask {
 		if t.slots[i] == 0 {
 			t.slots[i] = id
 			return
@@ -116,12 +123,17 @@ func (t *names) name(e *entry) []byte {
 	return t.text[e.textAt+1 : e.textAt+e.size-1]
 }
 
-// find returns the entry of the name, or 0.
-func (t *names) find(name []byte) int32 {
+// find returns the entry whose token, of the given size, stands at p in doc, or 0.
+func (t *names) find(doc []byte, p, size int) int32 {
+	head, tail, hash := token(doc, p, size)
 	mask := uint32(len(t.slots) - 1)
-	for i := hashName(name) & mask; ; i = (i + 1) & mask {
+	for i := hash & mask; ; i = (i + 1) & mask {
 		id := t.slots[i]
-		if id == 0 || string(t.name(&t.entries[id])) == string(name) {
+		if id == 0 {
+			return 0
+		}
+		e := &t.entries[id]
+		if e.head == head && e.tail == tail && int(e.size) == size && t.sameMiddle(e, doc, p) {
 			return id
 		}
 	}
@@ -143,28 +155,24 @@ func (t *names) forget() {
 	t.entries, t.text = t.entries[:t.wanted], t.text[:t.wantedT]
 	clear(t.slots)
 	for id := range t.entries {
-		if int(t.entries[id].next) >= t.wanted {
-			t.entries[id].next = anonymousEntry
+		e := &t.entries[id]
+		if int(e.next) >= t.wanted {
+			e.next = anonymousEntry
 		}
 		if id > anonymousEntry {
-			t.insert(int32(id), t.name(&t.entries[id]))
+			_, _, hash := token(t.text, int(e.textAt), int(e.size))
+			t.insert(int32(id), hash)
 		}
 	}
 }
 
-// neverMatch gives the entry a token that no document has: the same word cannot be both head and tail.
-func (e *entry) neverMatch() {
-	e.head, e.tail, e.mask, e.tailAt = 0, ^uint64(0), ^uint64(0), 0
+// matches reports whether the entry's token stands at p, where first is the word.
+func (t *names) matches(e *entry, first uint64, doc []byte, p int) bool {
+	return (first^e.head)&e.mask == 0 && e.match != never && (word(doc, p+int(e.tailAt))^e.tail)&e.mask == 0 && t.sameMiddle(e, doc, p)
 }
 
-// matches reports whether the entry's token stands at p.
-func (t *names) matches(e *entry, doc []byte, p int) bool {
-	diff := (word(doc, p) ^ e.head) | (word(doc, p+int(e.tailAt)) ^ e.tail)
-	return diff&e.mask == 0 && (e.size <= 16 || t.matchesMiddle(e, doc, p))
-}
-
-// matchesMiddle compares what head and tail do not cover.
-func (t *names) matchesMiddle(e *entry, doc []byte, p int) bool {
+// sameMiddle compares the words between head and tail.
+func (t *names) sameMiddle(e *entry, doc []byte, p int) bool {
 	for i := 8; i < int(e.tailAt); i += 8 {
 		if word(doc, p+i) != word(t.text, int(e.textAt)+i) {
 			return false
@@ -173,21 +181,20 @@ func (t *names) matchesMiddle(e *entry, doc []byte, p int) bool {
 	return true
 }
 
-// hashName mixes a name's words, the last of which may overlap. Names are few and bounded, so that names made to collide cost no
-// more than a walk over them.
-func hashName(name []byte) uint32 {
+// token returns the first and last word of the token at p, as an entry has them, and a hash of all of it. Names are few and
+// bounded, so that names made to collide cost no more than a walk over them.
+func token(text []byte, p, size int) (head, tail uint64, hash uint32) {
 	const k = 0x9e3779b97f4a7c15
-	h, n := uint64(len(name))*k, len(name)
-	switch {
-	case n >= 8:
-		for i := 0; i < n-8; i += 8 {
-			h = bits.RotateLeft64((h^binary.LittleEndian.Uint64(name[i:]))*k, 29)
-		}
-		h ^= binary.LittleEndian.Uint64(name[n-8:])
-	case n >= 4:
-		h ^= uint64(binary.LittleEndian.Uint32(name)) | uint64(binary.LittleEndian.Uint32(name[n-4:]))<<32
-	case n > 0:
-		h ^= uint64(name[0]) | uint64(name[n/2])<<8 | uint64(name[n-1])<<16
+	head = word(text, p)
+	if size < 8 {
+		head &= 1<<(8*size) - 1
+		tail = head
+	} else {
+		tail = word(text, p+size-8)
 	}
-	return uint32(h * k >> 32)
+	h := (head*k ^ bits.RotateLeft64(tail, 32)) + uint64(size)
+	for i := 8; i < size-8; i += 8 {
+		h = bits.RotateLeft64((h^word(text, p+i))*k, 29)
+	}
+	return head, tail, uint32(h * k >> 32)
 }

@@ -123,7 +123,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		e, nameAt := &t.entries[prev.next], p
 	name:
 		tail := p + int(e.tailAt)
-		if p >= 0 && p <= len(doc)-8 && tail >= 0 && tail <= len(doc)-8 && e.size <= 16 &&
+		if p >= 0 && p <= len(doc)-8 && tail >= 0 && tail <= len(doc)-8 && e.match == byEnds &&
 			((binary.LittleEndian.Uint64(doc[p:p+8])^e.head)|(binary.LittleEndian.Uint64(doc[tail:tail+8])^e.tail))&e.mask == 0 {
 			p += int(e.size)
 			prev = e
@@ -249,12 +249,13 @@ func (s *Scanner) colon(p int) int {
 // lookup reads a member's name that is not, as far as the object's loop can see, the one predicted, finds its entry, and corrects
 // the prediction. It returns the position behind the name.
 func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
+	first := word(s.doc, p)
 	e = &t.entries[prev.next]
-	if t.matches(e, s.doc, p) {
+	if t.matches(e, first, s.doc, p) {
 		return e, p + int(e.size)
 	}
 	// A member that is left out now and then is stepped over without unlearning it.
-	if e = &t.entries[e.next]; t.matches(e, s.doc, p) {
+	if e = &t.entries[e.next]; t.matches(e, first, s.doc, p) {
 		return e, p + int(e.size)
 	}
 	if p == len(s.doc) || s.doc[p] != '"' {
@@ -266,20 +267,23 @@ func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
 			return nil, end
 		}
 	}
-	name := s.doc[p+1 : end]
-	if kind == Escaped {
-		s.scratch, _ = Unescape(s.scratch[:0], name)
-		name = s.scratch
-	}
-	id := t.find(name)
-	if id == 0 {
-		id = anonymousEntry
-		if kind != Escaped {
-			id = t.learn(name)
+	id := int32(anonymousEntry)
+	if kind == String {
+		if id = t.find(s.doc, p, end+1-p); id == 0 {
+			id = t.learn(s.doc[p+1 : end])
 		}
+	} else if known := s.findEscaped(t, s.doc[p+1:end]); known != 0 {
+		id = known
 	}
 	if id != anonymousEntry {
 		prev.next = id
 	}
 	return &t.entries[id], end + 1
+}
+
+// findEscaped returns the entry of a name with escapes, or 0.
+func (s *Scanner) findEscaped(t *names, raw []byte) int32 {
+	s.scratch, _ = Unescape(append(s.scratch[:0], '"'), raw)
+	s.scratch = append(s.scratch, '"')
+	return t.find(s.scratch, 0, len(s.scratch))
 }
