@@ -238,22 +238,29 @@ func (w *Writer) pace(shard int) *pace {
 	return p
 }
 
-// baseSettings are those of every INSERT. What they are for stands in options.go, at owned.
+// baseSettings are those of every INSERT. What they are for stands in options.go, at owned. Settings that older servers do not know
+// are not marked as important, so that these pass them over.
 func baseSettings(extra map[string]string) []ch.Setting {
 	settings := []ch.Setting{
 		{Key: "async_insert", Value: "0", Important: true},
 		{Key: "insert_deduplicate", Value: "1", Important: true},
+		{Key: "deduplicate_insert", Value: "enable"}, // since 26.x, over insert_deduplicate
 		{Key: "deduplicate_blocks_in_dependent_materialized_views", Value: "1", Important: true},
 		{Key: "max_partitions_per_insert_block", Value: "0", Important: true},
 		{Key: "min_insert_block_size_rows", Value: "0", Important: true},
 		{Key: "min_insert_block_size_bytes", Value: "0", Important: true},
-		{Key: "max_insert_block_size", Value: "4294967295", Important: true},
+		{Key: "max_insert_block_size", Value: maxRows, Important: true},
+		{Key: "max_insert_block_size_rows", Value: maxRows}, // since 26.x, its new name
+		{Key: "max_insert_block_size_bytes", Value: "0"},
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		settings = append(settings, ch.Setting{Key: name, Value: extra[name], Important: true})
 	}
 	return settings
 }
+
+// maxRows is more rows than a block of ours has, so that the server never cuts one.
+const maxRows = "4294967295"
 
 // settings are those of the INSERT of the block with this name.
 func (w *Writer) settings(name string) []ch.Setting {

@@ -105,7 +105,7 @@ func serverFields() []*service.ConfigField {
 			Description("Any nodes of the cluster, as `host:port` of the native protocol. They are asked for the topology, one after the other; the rest is discovered.").
 			Example([]string{"ch-1:9000", "ch-2:9000"}).
 			Default([]any{}).
-			LintRule(`root = this.map_each(a -> if !a.re_match("^[^,]+:[0-9]+(,[^,]+:[0-9]+)*$") { "field addresses: " + a.string() + " is not host:port" } else { deleted() })`),
+			LintRule(`root = if this.type() == "string" && !this.re_match("^[^,]+:[0-9]+( *, *[^,]+:[0-9]+)*$") { "field addresses: " + this.string() + " is not host:port" }`),
 		service.NewStringField(choFieldDSN).
 			Description("Instead of `addresses`, `database`, `username` and `password`: `clickhouse://user:password@host:9000,host:9000/database`. Parameters: `secure=true`, `skip_verify=true`, `compress=lz4|zstd|none`, `dial_timeout=5s`.").
 			Default("").Secret().Advanced(),
@@ -222,7 +222,9 @@ func tuningFields() []*service.ConfigField {
 		service.NewDurationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
 		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced(),
 		service.NewStringField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
-		service.NewBatchPolicyField(choFieldBatching).Default(map[string]any{"count": 100000, "period": "1s"}),
+		service.NewBatchPolicyField(choFieldBatching).Default(map[string]any{
+			"count": 100000, "byte_size": 0, "period": "1s", "check": "", "processors": []any{},
+		}),
 		service.NewIntField(choFieldMaxInFlight).Description("Batches that are written at the same time. Each holds its blocks in memory.").Default(4).
 			LintRule(`root = if this < 1 { "field max_in_flight: must be at least 1" }`),
 	}
@@ -245,11 +247,12 @@ root = [
   if !$keyed && this.key.or([]).length() > 0 { "field routing.key: is only used by the strategies hash and consistent_hash" },
 ].filter(e -> e != null)`
 
-const lintColumns = `root = this.map_each(c -> [
-  if c.name.or("") == "" { "field columns: an entry has no name" },
-  if c.from.or("") != "" && c.mapping.or("") != "" { "field columns: " + c.name.or("") + " has both from and mapping" },
-  if c.skip.or(false) && (c.from.or("") != "" || c.mapping.or("") != "") { "field columns: " + c.name.or("") + " is skipped and has a source" },
-]).flatten().filter(e -> e != null)`
+// The engine asks of the list as a whole, and then of each entry.
+const lintColumns = `root = if this.type() == "object" { [
+  if this.name.or("") == "" { "field columns: an entry has no name" },
+  if this.from.or("") != "" && this.mapping.or("") != "" { "field columns: " + this.name.or("") + " has both from and mapping" },
+  if this.skip.or(false) && (this.from.or("") != "" || this.mapping.or("") != "") { "field columns: " + this.name.or("") + " is skipped and has a source" },
+].filter(e -> e != null) }`
 
 type example struct{ title, summary, yaml string }
 
