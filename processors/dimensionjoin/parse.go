@@ -244,6 +244,10 @@ var plainPath = regexp.MustCompile(`^\s*this((?:\.(?:[A-Za-z_][A-Za-z0-9_]*|"(?:
 
 var pathSegment = regexp.MustCompile(`\.([A-Za-z_][A-Za-z0-9_]*|"(?:[^"\\]|\\.)*")`)
 
+// mappedValue is the member that a mapping puts its result into: a message whose whole content is a string would have to be
+// JSON to be read again.
+const mappedValue = "value"
+
 // reference compiles an expression: a path for the raw bytes, or a mapping.
 func (s *settings) reference(expr string) (lookup.FieldRef, error) {
 	if m := plainPath.FindStringSubmatch(expr); m != nil {
@@ -263,7 +267,7 @@ func (s *settings) reference(expr string) (lookup.FieldRef, error) {
 		}
 		return lookup.FieldRef{Path: steps}, nil
 	}
-	exec, err := bloblang.Parse("root = " + expr)
+	exec, err := bloblang.Parse("root." + mappedValue + " = " + expr)
 	if err != nil {
 		return lookup.FieldRef{}, fmt.Errorf("parsing the expression %q: %w", expr, err)
 	}

@@ -167,7 +167,16 @@ func (p *processor) computed(msg *service.Message) func(int) (any, error) {
 	}
 	return func(ref int) (any, error) {
 		// A copy, so that parsing for the key leaves the message in the form it has.
-		return msg.Copy().BloblangQueryValue(p.mappings[ref])
+		result, err := msg.Copy().BloblangQuery(p.mappings[ref])
+		if err != nil || result == nil {
+			return nil, err
+		}
+		v, err := result.AsStructured()
+		if err != nil {
+			return nil, err
+		}
+		object, _ := v.(map[string]any)
+		return object[mappedValue], nil
 	}
 }
 
