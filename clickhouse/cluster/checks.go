@@ -122,7 +122,7 @@ func (c *Cluster) engineSettings(ctx context.Context, conn *Conn, t *Table) (map
 	if t.Replicated() {
 		from = "system.replicated_merge_tree_settings"
 	}
-	rows, err := conn.rows(ctx, 2, "SELECT toString(name), toString(value) FROM "+from+" WHERE name IN "+
+	rows, err := conn.rows(ctx, []string{"name", "value"}, "FROM "+from+" WHERE name IN "+
 		"('non_replicated_deduplication_window', 'replicated_deduplication_window', 'replicated_deduplication_window_seconds')")
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", from, err)
@@ -143,7 +143,7 @@ func (c *Cluster) engineSettings(ctx context.Context, conn *Conn, t *Table) (map
 
 // senderTimeout reads for how long a connection of this user may be silent before the server ends it.
 func (c *Cluster) senderTimeout(ctx context.Context, conn *Conn) (time.Duration, error) {
-	rows, err := conn.rows(ctx, 1, "SELECT toString(value) FROM system.settings WHERE name IN ('receive_timeout', 'idle_connection_timeout')")
+	rows, err := conn.rows(ctx, []string{"value"}, "FROM system.settings WHERE name IN ('receive_timeout', 'idle_connection_timeout')")
 	if err != nil {
 		return 0, fmt.Errorf("reading system.settings: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
@@ -66,7 +67,7 @@ func (c *Conn) do(parent context.Context, f func(context.Context) error) error {
 		return stalled
 	}
 	if parent.Err() != nil {
-		return fmt.Errorf("%w: querying %s: %w", context.Cause(parent), c.node.address, err)
+		return fmt.Errorf("%w: querying %s: %v", context.Cause(parent), c.node.address, err)
 	}
 	return &AddressError{Address: c.node.address, Err: err}
 }
@@ -102,7 +103,8 @@ func (c *Conn) watch(ctx context.Context, done <-chan struct{}, cancel context.C
 }
 
 // Release gives the connection back, with what the work on it ended in: the circuit of the replica opens on what says
-// that the host is ill, and stays as it is on exceptions and on the caller's own cancellation. A Conn is released once.
+// that the host is ill (broken connections, silence, a refused login), and stays as it is on the server's exceptions, on the
+// caller's own cancellation and on any other error. A Conn is released once.
 func (c *Conn) Release(err error) { c.node.release(c, err) }
 
 // ping asks for a sign of life.
@@ -112,8 +114,10 @@ func (c *Conn) ping(ctx context.Context) error {
 	return c.do(ctx, c.client.Ping)
 }
 
-// rows runs a select whose every column is a String and returns its rows.
-func (c *Conn) rows(ctx context.Context, columns int, body string) ([][]string, error) {
+// rows selects expressions as text: SELECT fields… rest. Casting keeps it independent of what types a version of the server has.
+func (c *Conn) rows(ctx context.Context, fields []string, rest string) ([][]string, error) {
+	columns := len(fields)
+	body := "SELECT CAST(" + strings.Join(fields, ", 'String'), CAST(") + ", 'String') " + rest
 	ctx, cancel := context.WithTimeout(ctx, c.cluster.cfg.QueryTimeout)
 	defer cancel()
 	data := make([]proto.ColStr, columns)

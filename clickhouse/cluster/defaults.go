@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -23,58 +22,40 @@ type Default struct {
 // Columns without a default expression, and those that an INSERT cannot name, are not in the answer.
 func (c *Cluster) Defaults(ctx context.Context, t *Table) (map[string]Default, error) {
 	all := map[string]Default{}
-	var constant []TableColumn
 	for _, col := range t.Columns {
 		if col.DefaultExpression == "" || !col.Insertable() {
 			continue
 		}
 		all[col.Name] = Default{}
-		if isConstant(col.DefaultExpression, t) {
-			constant = append(constant, col)
+		if !isConstant(col.DefaultExpression, t) {
+			continue
 		}
-	}
-	if len(constant) == 0 {
-		return all, nil
-	}
-	err := c.anywhere(ctx, func(conn *Conn) error { return c.evaluateTogether(ctx, conn, constant, all) })
-	for i := 0; err != nil && ch.IsException(err) && i < len(constant); i++ {
-		// One of them cannot be evaluated by itself: find out which, and leave it to the server.
-		single := constant[i : i+1]
-		one := c.anywhere(ctx, func(conn *Conn) error { return c.evaluateTogether(ctx, conn, single, all) })
-		if one != nil && !ch.IsException(one) {
-			err = one
-			break
+		value, err := c.evaluate(ctx, col)
+		if ch.IsException(err) {
+			continue // it means something only inside the table
 		}
-		if i == len(constant)-1 {
-			err = nil
+		if err != nil {
+			return nil, fmt.Errorf("evaluating the default of column %s: %w", quoteIdentifier(col.Name), err)
 		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("evaluating column defaults of %s: %w", quoteTable(t.Database, t.Name), err)
+		if utf8.Valid(value) {
+			all[col.Name] = Default{Constant: true, JSON: value}
+		}
 	}
 	return all, nil
 }
 
-// evaluateTogether takes the values of constant expressions in one query.
-func (c *Cluster) evaluateTogether(ctx context.Context, conn *Conn, cols []TableColumn, into map[string]Default) error {
-	exprs := make([]string, len(cols))
-	for i, col := range cols {
-		exprs[i] = fmt.Sprintf("toString(toJSONString(CAST((%s), %s))) AS c%d", col.DefaultExpression, quoteString(col.Type), i)
-	}
-	rows, err := conn.rows(ctx, len(cols), "SELECT "+strings.Join(exprs, ", ")+" SETTINGS date_time_output_format = 'iso', "+
-		"output_format_json_quote_64bit_integers = 0, output_format_json_quote_denormals = 1")
-	if err != nil {
-		return err
-	}
-	if len(rows) != 1 {
-		return errors.New("the server did not answer with one row")
-	}
-	for i, col := range cols {
-		if json := []byte(rows[0][i]); utf8.Valid(json) {
-			into[col.Name] = Default{Constant: true, JSON: json}
+// evaluate takes the value of a constant expression from the server.
+func (c *Cluster) evaluate(ctx context.Context, col TableColumn) (value []byte, err error) {
+	expr := fmt.Sprintf("ifNull(toJSONString(CAST((%s), %s)), 'null')", col.DefaultExpression, quoteString(col.Type))
+	err = c.anywhere(ctx, func(conn *Conn) error {
+		rows, err := conn.rows(ctx, []string{expr}, "SETTINGS date_time_output_format = 'iso', output_format_json_quote_64bit_integers = 0, "+
+			"output_format_json_quote_denormals = 1, output_format_json_quote_decimals = 1")
+		if err == nil && len(rows) == 1 {
+			value = []byte(rows[0][0])
 		}
-	}
-	return nil
+		return err
+	})
+	return value, err
 }
 
 // isConstant tells whether the expression is made of literals and of functions that depend on nothing but their arguments.

@@ -55,9 +55,8 @@ func isTable(engine string) bool {
 }
 
 func (c *Cluster) lookUp(ctx context.Context, conn *Conn) (found, error) {
-	rows, err := conn.rows(ctx, 4, fmt.Sprintf(
-		"SELECT toString(database), toString(name), toString(engine), toString(engine_full) FROM system.tables WHERE database = %s AND name = %s",
-		quoteString(c.cfg.Database), quoteString(c.cfg.Table)))
+	rows, err := conn.rows(ctx, []string{"database", "name", "engine", "engine_full"},
+		fmt.Sprintf("FROM system.tables WHERE database = %s AND name = %s", quoteString(c.cfg.Database), quoteString(c.cfg.Table)))
 	if err != nil {
 		return found{}, fmt.Errorf("reading system.tables: %w", err)
 	}
@@ -142,7 +141,7 @@ func (c *Cluster) constant(ctx context.Context, conn *Conn, t found, a argument)
 	if strings.EqualFold(strings.ReplaceAll(a.text, " ", ""), "currentDatabase()") {
 		return t.database, nil // the database that was current when the table was created is not kept: its own is the usual one
 	}
-	rows, err := conn.rows(ctx, 1, "SELECT toString("+a.text+")")
+	rows, err := conn.rows(ctx, []string{a.text}, "")
 	if err != nil {
 		return "", &EngineError{EngineFull: t.engineFull, Reason: fmt.Sprintf("evaluating %s: %v", a.text, err)}
 	}
@@ -160,7 +159,7 @@ func (c *Cluster) expandMacros(ctx context.Context, conn *Conn, s string) (strin
 	if !strings.Contains(s, "{") {
 		return s, nil
 	}
-	rows, err := conn.rows(ctx, 2, "SELECT toString(macro), toString(substitution) FROM system.macros")
+	rows, err := conn.rows(ctx, []string{"macro", "substitution"}, "FROM system.macros")
 	if err != nil {
 		return "", fmt.Errorf("reading system.macros: %w", err)
 	}
@@ -212,14 +211,12 @@ type member struct {
 
 // members reads the rows of one cluster, in the order of its shards and replicas.
 func (c *Cluster) members(ctx context.Context, conn *Conn, cluster string) ([]member, error) {
-	rows, err := conn.rows(ctx, 8, "SELECT toString(shard_num), toString(shard_weight), toString(replica_num), toString(host_name), toString(port), "+
-		"toString(is_local), toString(default_database), toString(internal_replication) FROM system.clusters WHERE cluster = "+
-		quoteString(cluster)+" ORDER BY shard_num, replica_num")
+	fields := []string{"shard_num", "shard_weight", "replica_num", "host_name", "port", "is_local", "default_database", "internal_replication"}
+	from := "FROM system.clusters WHERE cluster = " + quoteString(cluster) + " ORDER BY shard_num, replica_num"
+	rows, err := conn.rows(ctx, fields, from)
 	if err != nil && isUnknownColumn(err) {
-		// Servers before 23 do not have internal_replication there; true is what nearly every cluster has.
-		rows, err = conn.rows(ctx, 8, "SELECT toString(shard_num), toString(shard_weight), toString(replica_num), toString(host_name), toString(port), "+
-			"toString(is_local), toString(default_database), '1' FROM system.clusters WHERE cluster = "+
-			quoteString(cluster)+" ORDER BY shard_num, replica_num")
+		fields[len(fields)-1] = "1" // servers that do not tell internal_replication: nearly every cluster has it
+		rows, err = c.again(ctx, conn, fields, from)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading system.clusters: %w", err)
@@ -234,9 +231,18 @@ func (c *Cluster) members(ctx context.Context, conn *Conn, cluster string) ([]me
 	return all, nil
 }
 
+// again repeats a select on another connection to the same host, since one whose query failed cannot be used further.
+func (c *Cluster) again(ctx context.Context, conn *Conn, fields []string, rest string) (rows [][]string, err error) {
+	err = c.on(ctx, conn.node.address, func(second *Conn) (err error) {
+		rows, err = second.rows(ctx, fields, rest)
+		return err
+	})
+	return rows, err
+}
+
 // clusters lists the names the server knows.
 func (c *Cluster) clusters(ctx context.Context, conn *Conn) ([]string, error) {
-	rows, err := conn.rows(ctx, 1, "SELECT DISTINCT toString(cluster) AS name FROM system.clusters ORDER BY name")
+	rows, err := conn.rows(ctx, []string{"cluster"}, "FROM system.clusters GROUP BY cluster ORDER BY cluster")
 	if err != nil {
 		return nil, fmt.Errorf("reading system.clusters: %w", err)
 	}

@@ -35,14 +35,14 @@ func (c *Cluster) FreeSpace(ctx context.Context, l *Layout) ([]uint64, error) {
 
 // freeOn sums over the disks; object storage reports the largest number there is, which must not wrap round.
 func (c *Cluster) freeOn(ctx context.Context, l *Layout, s *Shard, r *Replica) (sum uint64, err error) {
-	body := fmt.Sprintf("SELECT toString(unreserved_space) FROM system.disks WHERE name IN (SELECT arrayJoin(disks) FROM system.storage_policies "+
+	body := fmt.Sprintf("FROM system.disks WHERE name IN (SELECT arrayJoin(disks) FROM system.storage_policies "+
 		"WHERE policy_name IN (SELECT storage_policy FROM system.tables WHERE database = %s AND name = %s))",
 		quoteString(s.Database), quoteString(l.Table.Name))
 	err = c.on(ctx, r.Address, func(conn *Conn) error {
-		rows, err := conn.rows(ctx, 1, body)
+		rows, err := conn.rows(ctx, []string{"unreserved_space"}, body)
 		if err == nil && len(rows) == 0 {
 			// The engine (Null, Log, Memory) has no storage policy: the server's default disk stands for it.
-			rows, err = conn.rows(ctx, 1, "SELECT toString(unreserved_space) FROM system.disks WHERE name = 'default'")
+			rows, err = conn.rows(ctx, []string{"unreserved_space"}, "FROM system.disks WHERE name = 'default'")
 		}
 		for _, row := range rows {
 			total, carry := bits.Add64(sum, number(row[0]), 0)

@@ -52,12 +52,11 @@ func (c *Cluster) pollHealth(ctx context.Context, l *Layout) {
 // look reads one replica's state, and says when it begins or ceases to be passed over.
 func (c *Cluster) look(ctx context.Context, l *Layout, s *Shard, r *Replica) error {
 	return c.on(ctx, r.Address, func(conn *Conn) error {
-		body := fmt.Sprintf("SELECT '0', '0' FROM system.tables WHERE database = %s AND name = %s", quoteString(s.Database), quoteString(l.Table.Name))
+		fields, from, name := []string{"0", "0"}, "system.tables", "name"
 		if l.Table.Replicated() {
-			body = fmt.Sprintf("SELECT toString(is_readonly), toString(absolute_delay) FROM system.replicas WHERE database = %s AND table = %s",
-				quoteString(s.Database), quoteString(l.Table.Name))
+			fields, from, name = []string{"is_readonly", "absolute_delay"}, "system.replicas", "table"
 		}
-		rows, err := conn.rows(ctx, 2, body)
+		rows, err := conn.rows(ctx, fields, fmt.Sprintf("FROM %s WHERE database = %s AND %s = %s", from, quoteString(s.Database), name, quoteString(l.Table.Name)))
 		if err != nil {
 			return err
 		}

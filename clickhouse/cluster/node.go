@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -46,7 +47,7 @@ func (n *node) acquire(ctx context.Context, r *Replica) (*Conn, error) {
 	}
 	conn, err := n.take(ctx)
 	if err != nil {
-		n.verdict(ctx, r, err)
+		n.verdict(r, err)
 		return nil, err
 	}
 	conn.replica = r
@@ -62,7 +63,7 @@ func (n *node) take(ctx context.Context) (*Conn, error) {
 		select {
 		case n.slots <- struct{}{}:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for one of %d connections to %s: %w", cap(n.slots), n.address, context.Cause(ctx))
+			return nil, fmt.Errorf("waiting for one of %d connections to %s: %w: %w", cap(n.slots), n.address, errPoolFull, context.Cause(ctx))
 		}
 	}
 	for conn := n.pop(); conn != nil; conn = n.pop() {
@@ -145,13 +146,14 @@ func (n *node) probe(ctx context.Context) error {
 func (n *node) release(c *Conn, err error) {
 	defer func() { <-n.slots }()
 	if err != nil {
-		n.verdict(context.Background(), c.replica, err)
-	} else if !c.broken {
+		n.verdict(c.replica, err)
+	}
+	if !c.broken {
 		n.succeeded(true)
 	}
 	c.replica = nil
 	c.used = time.Now()
-	if c.broken || err != nil || !n.push(c) {
+	if c.broken || !n.push(c) {
 		c.close()
 	}
 }
@@ -174,21 +176,34 @@ func (n *node) succeeded(proven bool) {
 }
 
 // verdict tells the circuit what an error says about the host, and the replica what it says about the table.
-func (n *node) verdict(ctx context.Context, r *Replica, err error) {
+func (n *node) verdict(r *Replica, err error) {
 	if r != nil && ch.IsErr(err, proto.ErrTableIsReadOnly) {
 		r.state.readOnly.Store(true) // until the next look at the replica
 	}
-	switch {
-	case ch.IsException(err) && !isRefusal(err):
-		n.circuit.neutral() // it answers: what it has against the query is not its health
-	case ctx.Err() != nil, errors.Is(err, context.Canceled):
+	if !hostFault(err) {
 		n.circuit.neutral()
-	default:
-		if n.circuit.failure(time.Now(), err) {
-			n.cluster.log.Warn("host failed, leaving it alone for a while", "address", n.address, "error", err)
-			n.drop(time.Now())
-		}
+		return
 	}
+	if n.circuit.failure(time.Now(), err) {
+		n.cluster.log.Warn("host failed, leaving it alone for a while", "address", n.address, "error", err)
+		n.drop(time.Now())
+	}
+}
+
+// hostFault tells whether the error means that the next query would not do better there. What a server that answers has
+// against a query is not its fault, nor is a caller that gives up; one that waited until its deadline was let down.
+func hostFault(err error) bool {
+	if isRefusal(err) {
+		return true
+	}
+	var stalled *StalledError
+	var network net.Error
+	switch {
+	case errors.Is(err, errPoolFull), errors.Is(err, context.Canceled), ch.IsException(err):
+		return false
+	}
+	return errors.As(err, &stalled) || errors.As(err, &network) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, net.ErrClosed)
 }
 
 // isRefusal tells whether the exception means that no query of ours will work there for now.
@@ -196,6 +211,9 @@ func isRefusal(err error) bool {
 	var auth *AuthenticationError
 	return errors.As(err, &auth)
 }
+
+// errPoolFull says that the caller gave up before one of its own connections was free.
+var errPoolFull = errors.New("all connections are in use")
 
 // drop closes the pooled connections that have not been used since.
 func (n *node) drop(since time.Time) {

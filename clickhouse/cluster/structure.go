@@ -104,8 +104,8 @@ func (c *Cluster) missing(l *Layout, all []description) error {
 // describe reads the local table from one replica.
 func (c *Cluster) describe(ctx context.Context, conn *Conn, database, table string) (*Table, error) {
 	where := fmt.Sprintf("database = %s AND ", quoteString(database))
-	rows, err := conn.rows(ctx, 7, "SELECT toString(engine), toString(engine_full), toString(sorting_key), toString(primary_key), toString(partition_key), "+
-		"toString(sampling_key), toString(timezone()) FROM system.tables WHERE "+where+"name = "+quoteString(table))
+	rows, err := conn.rows(ctx, []string{"engine", "engine_full", "sorting_key", "primary_key", "partition_key", "sampling_key", "timezone()"},
+		"FROM system.tables WHERE "+where+"name = "+quoteString(table))
 	if err != nil {
 		return nil, fmt.Errorf("reading system.tables: %w", err)
 	}
@@ -123,8 +123,8 @@ func (c *Cluster) describe(ctx context.Context, conn *Conn, database, table stri
 		Database: database, Name: table, Engine: r[0], EngineFull: r[1], SortingKey: r[2], PrimaryKey: r[3], PartitionKey: r[4],
 		SamplingKey: r[5], Timezone: r[6],
 	}
-	cols, err := conn.rows(ctx, 7, "SELECT toString(name), toString(type), toString(default_kind), toString(default_expression), toString(is_in_sorting_key), "+
-		"toString(is_in_primary_key), toString(is_in_partition_key) FROM system.columns WHERE "+where+"table = "+quoteString(table)+" ORDER BY position")
+	cols, err := conn.rows(ctx, []string{"name", "type", "default_kind", "default_expression", "is_in_sorting_key", "is_in_primary_key", "is_in_partition_key"},
+		"FROM system.columns WHERE "+where+"table = "+quoteString(table)+" ORDER BY position")
 	if err != nil {
 		return nil, fmt.Errorf("reading system.columns: %w", err)
 	}

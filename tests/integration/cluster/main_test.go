@@ -17,6 +17,20 @@ import (
 // servers is 2 shards × 2 replicas and one spare node, shared by the tests: each of them has a database of its own.
 var servers *services.Cluster
 
+// clusters are defined beside events_cluster.
+var clusters = map[string][]services.Shard{
+	"write_all": {{Weight: 1, WriteAll: true, Replicas: []services.Replica{{Node: 0}, {Node: 1}}}},
+	"shared_host": {
+		{Weight: 1, Replicas: []services.Replica{{Node: 0, Database: "shared_a"}}},
+		{Weight: 2, Replicas: []services.Replica{{Node: 0, Database: "shared_b"}}},
+	},
+	"nat": {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
+	"two": {
+		{Weight: 1, Replicas: []services.Replica{{Node: 0}}},
+		{Weight: 0, Replicas: []services.Replica{{Node: 2}}},
+	},
+}
+
 func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
@@ -24,23 +38,13 @@ func TestMain(m *testing.M) {
 func run(m *testing.M) int {
 	var err error
 	servers, err = services.Start(context.Background(), services.Options{
-		ClickHouse: true, Shards: 2, Replicas: 2, Weights: []int{1, 3},
-		Clusters: map[string][]services.Shard{
-			"write_all": {{Weight: 1, WriteAll: true, Replicas: []services.Replica{{Node: 0}, {Node: 1}}}},
-			"shared_host": {
-				{Weight: 1, Replicas: []services.Replica{{Node: 0, Database: "shared_a"}}},
-				{Weight: 2, Replicas: []services.Replica{{Node: 0, Database: "shared_b"}}},
-			},
-			"nat": {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
-			"two": {
-				{Weight: 1, Replicas: []services.Replica{{Node: 0}}},
-				{Weight: 0, Replicas: []services.Replica{{Node: 2}}},
-			},
-		},
+		ClickHouse: true, Shards: 2, Replicas: 2, Nodes: 5, Weights: []int{1, 3},
+		Clusters: clusters,
 		Users: []services.User{
 			{Name: "secured", Password: "right"},
 			{Name: "blind", Grants: []string{"GRANT SELECT ON system.one"}},
-			{Name: "reader", Grants: []string{"GRANT SELECT ON *.*", "GRANT SHOW ON *.*"}},
+			{Name: "reader", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*"}},
+			{Name: "partial", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*", "GRANT INSERT(id, name) ON testcheckgrants.events_local"}},
 			{Name: "writer", Grants: []string{"GRANT INSERT, SHOW TABLES, SHOW COLUMNS ON *.*", "GRANT SELECT ON system.*"}},
 		},
 	})
@@ -105,4 +109,13 @@ func countAll(t *testing.T, db string) int {
 		total += rows
 	}
 	return total
+}
+
+// restart takes up what Reconfigure wrote.
+func restart(t *testing.T) {
+	t.Helper()
+	for _, n := range servers.Servers {
+		require.NoError(t, n.Stop())
+		require.NoError(t, n.Start(context.Background()))
+	}
 }

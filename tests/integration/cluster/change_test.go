@@ -1,0 +1,114 @@
+package cluster
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/tests/services"
+	"github.com/stretchr/testify/require"
+)
+
+func closed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}
+
+func TestColumnAddedIsTakenUp(t *testing.T) {
+	db := tables(t)
+	c := open(t, config(db, "events"))
+	before, changed := c.Layout(), c.Changed()
+	again, err := c.Refresh(t.Context())
+	require.NoError(t, err)
+	require.False(t, again)
+	require.Same(t, before, c.Layout())
+	require.False(t, closed(changed))
+
+	const alter = "ALTER TABLE %s.events_local ADD COLUMN extra Nullable(UInt8) DEFAULT 7"
+	servers.Nodes[0][0].Exec(t, fmt.Sprintf(alter, db))
+	_, err = c.Refresh(t.Context())
+	var structure *cluster.StructureError
+	require.ErrorAs(t, err, &structure, "while it is on some hosts only, the last layout stays")
+	require.Same(t, before, c.Layout())
+
+	for _, n := range []*services.Node{servers.Nodes[0][1], servers.Nodes[1][0], servers.Nodes[1][1]} {
+		n.Exec(t, fmt.Sprintf(alter, db))
+	}
+	again, err = c.Refresh(t.Context())
+	require.NoError(t, err)
+	require.True(t, again)
+	require.True(t, closed(changed))
+	after := c.Layout()
+	require.Greater(t, after.Version, before.Version)
+	require.True(t, after.SameShards(before))
+	require.False(t, after.SameTable(before))
+	column, ok := after.Table.Column("extra")
+	require.True(t, ok)
+	require.Equal(t, cluster.TableColumn{Name: "extra", Type: "Nullable(UInt8)", DefaultKind: "DEFAULT", DefaultExpression: "7"}, column)
+	_, ok = before.Table.Column("extra")
+	require.False(t, ok, "a layout that was handed out does not change")
+}
+
+func TestTopologyChangeIsTakenUp(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events")
+	cfg.Addresses = cfg.Addresses[:1]
+	c := open(t, cfg)
+	pin, err := c.Layout().Pin(false).MarshalBinary()
+	require.NoError(t, err)
+
+	t.Run("the table names another cluster", func(t *testing.T) {
+		servers.Exec(t, fmt.Sprintf("DROP TABLE %[1]s.events SYNC; CREATE TABLE %[1]s.events AS %[1]s.events_local ENGINE = Distributed('two', %[1]s, events_local, id)", db))
+		changed := c.Changed()
+		c.RequestRefresh()
+		select {
+		case <-changed:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the change was not noticed")
+		}
+		require.Equal(t, []uint32{1, 0}, c.Layout().Weights())
+		require.Equal(t, "id", c.Layout().Table.ShardingKey)
+	})
+	t.Run("the cluster is defined anew", func(t *testing.T) {
+		t.Cleanup(func() {
+			require.NoError(t, servers.Reconfigure(clusters))
+			restart(t)
+		})
+		require.NoError(t, servers.Reconfigure(map[string][]services.Shard{"two": {
+			{Weight: 2, Replicas: []services.Replica{{Node: 1}}}, {Weight: 5, Replicas: []services.Replica{{Node: 3}}}, {Weight: 1, Replicas: []services.Replica{{Node: 2}}},
+		}}))
+		restart(t)
+		require.Eventually(t, func() bool {
+			changed, err := c.Refresh(t.Context())
+			return err == nil && changed
+		}, 20*time.Second, 50*time.Millisecond)
+		require.Equal(t, []uint32{2, 5, 1}, c.Layout().Weights())
+	})
+	t.Run("what was pinned before", func(t *testing.T) {
+		_, err := c.Resolve(pin)
+		if err != nil { // the replica that was chosen at random is not in the new definition
+			var gone *cluster.ShardGoneError
+			require.ErrorAs(t, err, &gone)
+			require.True(t, gone.Pinned)
+		}
+	})
+}
+
+func TestRefreshKeepsTheLayoutWhenNobodyAnswers(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events_local")
+	cfg.Addresses, cfg.Cluster = cfg.Addresses[:1], "two"
+	c := open(t, cfg)
+	before := c.Layout()
+	kill(t, servers.Nodes[0][0])
+	kill(t, servers.Nodes[1][0])
+	_, err := c.Refresh(t.Context())
+	require.Error(t, err)
+	require.False(t, cluster.Fatal(err))
+	require.Same(t, before, c.Layout())
+}
