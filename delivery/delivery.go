@@ -1,8 +1,3 @@
-// Package delivery is the contract between an exactly-once input and an exactly-once output.
-//
-// It owns the words both sides use: a Range of offsets, the Lease on it, the Intent recorded before its first insert, and
-// the Records packed into one message. It must never import Benthos, Kafka or ClickHouse packages: each side implements its
-// half behind these types.
 package delivery
 
 import (
@@ -54,6 +49,17 @@ type Prepared struct {
 	At time.Time
 	// Recovered is set when an earlier owner (or an earlier life) of the partition recorded the intent: its inserts may have landed.
 	Recovered bool
+	// LookUp is set when an attempt could not rely on the names of the range's blocks, and so no later one can: see Lookup.
+	LookUp bool
+}
+
+// Lookup is implemented by leases whose ranges can be finished by looking their rows up by topic, partition and offset. That is for when block
+// names do not tell: the records would be routed otherwise than the intent says, or the intent is older than the deduplication window.
+type Lookup interface {
+	// LookUp records that this range is finished by look-up only, whatever a later attempt would make of it, and then waits until no earlier owner
+	// of the partition can be sending any more: its session has timed out, and settle, the longest that a block can be under way, has passed
+	// since. Rows found after that are all there will be. It fails as Prepare does.
+	LookUp(ctx context.Context, sink string, settle time.Duration) (Prepared, error)
 }
 
 // Lease is the right to insert one range, handed from the input to the output in the context of the range's messages.

@@ -1,5 +1,7 @@
 package delivery
 
+import "encoding/json"
+
 // MetaRecords is the metadata key under which a message of several records carries its *Records.
 const MetaRecords = "kafka_records"
 
@@ -57,4 +59,22 @@ func (r *Records) Rebuilt(ends []int, errs map[int]error) *Records {
 	c := *r
 	c.Ends, c.Errors = ends, errs
 	return &c
+}
+
+// Copy returns the same boundaries: they are never changed. With it, Records can be an immutable metadata value.
+func (r *Records) Copy() any { return r }
+
+// MarshalJSON gives a summary, since metadata may be printed by those who do not know what it is.
+func (r *Records) MarshalJSON() ([]byte, error) {
+	summary := struct {
+		Topic     string `json:"topic"`
+		Partition int32  `json:"partition"`
+		Records   int    `json:"records"`
+		First     int64  `json:"first_offset"`
+		Last      int64  `json:"last_offset"`
+	}{Topic: r.Topic, Partition: r.Partition, Records: r.Len()}
+	if n := len(r.Offsets); n > 0 {
+		summary.First, summary.Last = r.Offsets[0], r.Offsets[n-1]
+	}
+	return json.Marshal(summary)
 }
