@@ -166,9 +166,9 @@ func (t *names) forget() {
 	}
 }
 
-// matches reports whether the entry's token stands at p, where first is the word.
-func (t *names) matches(e *entry, first uint64, doc []byte, p int) bool {
-	return (first^e.head)&e.mask == 0 && e.match != never && (word(doc, p+int(e.tailAt))^e.tail)&e.mask == 0 && t.sameMiddle(e, doc, p)
+// matches reports whether the entry's token stands at p, given that its head does.
+func (t *names) matches(e *entry, doc []byte, p int) bool {
+	return e.match != never && (word(doc, p+int(e.tailAt))^e.tail)&e.mask == 0 && t.sameMiddle(e, doc, p)
 }
 
 // sameMiddle compares the words between head and tail.

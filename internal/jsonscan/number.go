@@ -73,14 +73,14 @@ var pow10 = [...]float64{
 	1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 }
 
-// shortFloat reads a number without exponent, of at most 15 digits: digits and power of ten are exact as float64, so that their
-// quotient is rounded once, and correctly.
+// shortFloat reads a number without exponent whose digits, taken as an integer, a float64 holds exactly. So it does the power of
+// ten below it, and their quotient is rounded once, and correctly.
 func shortFloat(b []byte) (float64, bool) {
 	negative := b[0] == '-'
 	if negative {
 		b = b[1:]
 	}
-	if len(b) > 16 {
+	if len(b) > 20 { // 19 digits and a point: more might not fit into u
 		return 0, false
 	}
 	var u uint64
@@ -102,7 +102,7 @@ func shortFloat(b []byte) (float64, bool) {
 			return 0, false
 		}
 	}
-	if digits == 0 || digits > 15 || b[0] == '0' && len(b) > 1 && point != 1 {
+	if digits == 0 || digits > 19 || u > 1<<53 || b[0] == '0' && len(b) > 1 && point != 1 {
 		return 0, false
 	}
 	f := float64(u) / pow10[frac]
@@ -185,7 +185,7 @@ func parseInteger(b []byte) (negative bool, u uint64, err error) {
 	if digits == 0 {
 		return negative, 0, nil
 	}
-	power := exponent + len(whole) - digits
+	power := exponent + int64(len(whole)-digits)
 	if power < 0 {
 		return negative, 0, ErrNumberFraction
 	}
@@ -196,7 +196,7 @@ func parseInteger(b []byte) (negative bool, u uint64, err error) {
 		}
 		u = u*10 + d
 	}
-	if power >= len(tens) || u > math.MaxUint64/tens[power] {
+	if power >= int64(len(tens)) || u > math.MaxUint64/tens[power] {
 		return negative, 0, ErrNumberRange
 	}
 	return negative, u * tens[power], nil
@@ -204,7 +204,7 @@ func parseInteger(b []byte) (negative bool, u uint64, err error) {
 
 // splitExponent takes the exponent off an unsigned number of the JSON grammar. One too large to matter is clamped, beyond
 // anything that the digits of a document could make up for.
-func splitExponent(b []byte) (mantissa []byte, exponent int) {
+func splitExponent(b []byte) (mantissa []byte, exponent int64) {
 	e := 0
 	for e < len(b) && b[e]|0x20 != 'e' {
 		e++
@@ -218,7 +218,7 @@ func splitExponent(b []byte) (mantissa []byte, exponent int) {
 		b = b[1:]
 	}
 	for _, c := range b {
-		if exponent = exponent*10 + int(c-'0'); exponent > 1<<40 {
+		if exponent = exponent*10 + int64(c-'0'); exponent > 1<<40 {
 			exponent = 1 << 40
 		}
 	}

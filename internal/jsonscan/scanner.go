@@ -13,10 +13,10 @@ type Scanner struct {
 	doc     []byte
 	spans   []Span
 	unknown []Span
-	left    int    // paths without a value yet, counted under StopEarly
-	visit   uint64 // number of objects entered so far, over all documents
-	stack   []uint64
-	scratch []byte // the unescaped form of a name
+	left    int      // paths without a value yet, counted under StopEarly
+	visit   uint64   // number of objects entered so far, over all documents
+	stack   []uint64 // a bit per open bracket, see skip
+	scratch []byte   // the unescaped form of a name
 	err     error
 }
 
@@ -28,7 +28,7 @@ const (
 
 // NewScanner returns a scanner for one goroutine.
 func (f *Fields) NewScanner() *Scanner {
-	s := &Scanner{f: f, names: make([]names, len(f.nodes)), stack: make([]uint64, f.opts.MaxDepth/64+1)}
+	s := &Scanner{f: f, names: make([]names, len(f.nodes))}
 	for i := range f.nodes {
 		if i == 0 || len(f.nodes[i].members) > 0 {
 			s.names[i] = newNames(f, i)
@@ -48,10 +48,14 @@ func (s *Scanner) Scan(doc []byte, spans []Span) error {
 	spans = spans[:s.f.paths]
 	clear(spans)
 	s.doc, s.spans, s.unknown, s.err = doc, spans, s.unknown[:0], nil
+	defer func() { s.doc, s.spans = nil, nil }()
 	s.left = len(spans)
 	p := skipSpace(doc, 0)
 	if p == len(doc) || doc[p] != '{' {
-		return s.scanOther(p)
+		if _, err := s.single(p); err != nil {
+			return err
+		}
+		return ErrNotObject
 	}
 	p = s.object(0, p+1, 1)
 	if p >= 0 {
@@ -59,7 +63,6 @@ func (s *Scanner) Scan(doc []byte, spans []Span) error {
 			p = s.fail(p, "unexpected text after the document")
 		}
 	}
-	s.doc, s.spans = nil, nil
 	if p == failed {
 		return s.err
 	}
@@ -67,30 +70,27 @@ func (s *Scanner) Scan(doc []byte, spans []Span) error {
 }
 
 // Value checks a document that is one JSON value of any kind, with nothing but white space around it, and returns where the value
-// stands. It is for single values, such as defaults, not for streams of documents: it makes a Scanner each time. The errors
-// are those of Scan.
+// stands. The errors are those of Scan, without ErrNotObject.
 func Value(doc []byte) (Span, error) {
-	f := Fields{nodes: make([]node, 1), opts: Options{MaxDepth: DefaultMaxDepth}}
-	s := f.NewScanner()
-	if err := s.Scan(doc, nil); err != nil && err != ErrNotObject {
-		return Span{}, err
+	if len(doc) > math.MaxInt32 {
+		return Span{}, ErrTooLarge
 	}
-	w := walk{doc: doc, p: skipSpace(doc, 0)}
-	return w.value(), nil
+	s := Scanner{f: &Fields{opts: Options{MaxDepth: DefaultMaxDepth}}, doc: doc}
+	return s.single(skipSpace(doc, 0))
 }
 
-// scanOther tells a document that is not an object from one that is not JSON.
-func (s *Scanner) scanOther(p int) error {
-	end, _ := s.any(p, 0)
+// single reads the document as one value in which no field is wanted.
+func (s *Scanner) single(p int) (Span, error) {
+	end, kind := s.any(p, 0)
 	if end >= 0 {
-		if end = skipSpace(s.doc, end); end < len(s.doc) {
-			s.fail(end, "unexpected text after the document")
-		} else {
-			s.err = ErrNotObject
+		if rest := skipSpace(s.doc, end); rest < len(s.doc) {
+			end = s.fail(rest, "unexpected text after the document")
 		}
 	}
-	s.doc, s.spans = nil, nil
-	return s.err
+	if end < 0 {
+		return Span{}, s.err
+	}
+	return spanOf(p, end, kind), nil
 }
 
 // Unknown returns where the names of the top-level members stand that no path of the last scanned document leads to, in the
@@ -251,11 +251,11 @@ func (s *Scanner) colon(p int) int {
 func (s *Scanner) lookup(t *names, prev *entry, p int) (e *entry, end int) {
 	first := word(s.doc, p)
 	e = &t.entries[prev.next]
-	if t.matches(e, first, s.doc, p) {
+	if (first^e.head)&e.mask == 0 && t.matches(e, s.doc, p) {
 		return e, p + int(e.size)
 	}
 	// A member that is left out now and then is stepped over without unlearning it.
-	if e = &t.entries[e.next]; t.matches(e, first, s.doc, p) {
+	if e = &t.entries[e.next]; (first^e.head)&e.mask == 0 && t.matches(e, s.doc, p) {
 		return e, p + int(e.size)
 	}
 	if p == len(s.doc) || s.doc[p] != '"' {

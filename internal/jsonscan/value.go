@@ -199,6 +199,9 @@ closed:
 
 // setOpen notes which bracket closes the given level.
 func (s *Scanner) setOpen(level int, closing byte) {
+	for len(s.stack) <= level>>6 {
+		s.stack = append(s.stack, 0)
+	}
 	bit := uint64(1) << (level & 63)
 	if s.stack[level>>6] &^= bit; closing == '}' {
 		s.stack[level>>6] |= bit
