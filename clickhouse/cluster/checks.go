@@ -141,15 +141,20 @@ func (c *Cluster) engineSettings(ctx context.Context, conn *Conn, t *Table) (map
 	return settings, nil
 }
 
-// senderTimeout reads for how long a connection of this user may be silent before the server ends it.
+// senderTimeout reads for how long one of our connections may be silent before the server ends it.
 func (c *Cluster) senderTimeout(ctx context.Context, conn *Conn) (time.Duration, error) {
-	rows, err := conn.rows(ctx, []string{"value"}, "FROM system.settings WHERE name IN ('receive_timeout', 'idle_connection_timeout')")
+	rows, err := conn.rows(ctx, []string{"name", "value"}, "FROM system.settings WHERE name IN ('receive_timeout', 'idle_connection_timeout')")
 	if err != nil {
 		return 0, fmt.Errorf("reading system.settings: %w", err)
 	}
+	for _, s := range c.cfg.Settings { // they go with inserts, but did not go with this query
+		if s.Key == "receive_timeout" || s.Key == "idle_connection_timeout" {
+			rows = append(rows, []string{s.Key, s.Value})
+		}
+	}
 	var longest time.Duration
 	for _, r := range rows {
-		seconds, err := strconv.ParseFloat(r[0], 64)
+		seconds, err := strconv.ParseFloat(r[1], 64)
 		if err != nil {
 			return 0, fmt.Errorf("reading system.settings: %w", err)
 		}

@@ -107,6 +107,16 @@ func (c *Conn) watch(ctx context.Context, done <-chan struct{}, cancel context.C
 // caller's own cancellation and on any other error. A Conn is released once.
 func (c *Conn) Release(err error) { c.node.release(c, err) }
 
+// greet runs a first query, with which the settings of the connection take effect.
+func (c *Conn) greet(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.cluster.cfg.HandshakeTimeout)
+	defer cancel()
+	var one proto.ColUInt8
+	return c.do(ctx, func(ctx context.Context) error {
+		return c.client.Do(ctx, ch.Query{Body: "SELECT 1", Result: proto.Results{{Data: &one}}})
+	})
+}
+
 // ping asks for a sign of life.
 func (c *Conn) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cluster.cfg.HandshakeTimeout)

@@ -110,6 +110,7 @@ func (n *node) dial(ctx context.Context) (*Conn, error) {
 		ClientName:       "clickhouse_native",
 		HandshakeTimeout: cfg.HandshakeTimeout,
 		ReadTimeout:      cfg.HandshakeTimeout,
+		Settings:         []ch.Setting{idleSetting(cfg)},
 	})
 	if err != nil {
 		_ = raw.Close()
@@ -118,7 +119,20 @@ func (n *node) dial(ctx context.Context) (*Conn, error) {
 		}
 		return nil, fmt.Errorf("connecting to %s: %w", n.address, err)
 	}
-	return &Conn{cluster: n.cluster, node: n, client: client, net: live}, nil
+	conn := &Conn{cluster: n.cluster, node: n, client: client, net: live}
+	if err := conn.greet(ctx); err != nil {
+		conn.close()
+		return nil, fmt.Errorf("connecting to %s: %w", n.address, typed(err, cfg.Username, n.address))
+	}
+	return conn, nil
+}
+
+// idleSetting makes the server end our connections soon after we would have: it takes idle_connection_timeout from the last
+// query of a connection (TCPHandler::extractConnectionSettingsFromContext, 26.7). So a sender that was frozen for long finds
+// its connections closed, rather than delivering a block that everybody has forgotten.
+func idleSetting(cfg *Config) ch.Setting {
+	const margin = 60 // seconds
+	return ch.SettingInt("idle_connection_timeout", int(cfg.IdleTimeout/time.Second)+margin)
 }
 
 // connect opens the transport.
@@ -177,7 +191,7 @@ func (n *node) succeeded(proven bool) {
 
 // verdict tells the circuit what an error says about the host, and the replica what it says about the table.
 func (n *node) verdict(r *Replica, err error) {
-	if r != nil && ch.IsErr(err, proto.ErrTableIsReadOnly) {
+	if r != nil && ch.IsErr(err, proto.ErrTableIsReadOnly, proto.ErrNotInitialized) {
 		r.state.readOnly.Store(true) // until the next look at the replica
 	}
 	if !hostFault(err) {

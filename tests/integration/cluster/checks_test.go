@@ -33,7 +33,7 @@ func TestCheckDeduplication(t *testing.T) {
 	c := open(t, config(db, "events"))
 	got, err := c.CheckDeduplication(t.Context(), c.Layout())
 	require.NoError(t, err)
-	require.Equal(t, cluster.Deduplication{Blocks: 100, SenderTimeout: time.Hour}, got)
+	require.Equal(t, cluster.Deduplication{Blocks: 100, SenderTimeout: 5 * time.Minute}, got)
 
 	servers.Nodes[1][1].Exec(t, fmt.Sprintf("ALTER TABLE %s.events_local RESET SETTING non_replicated_deduplication_window", db))
 	_, err = c.CheckDeduplication(t.Context(), c.Layout())
@@ -51,6 +51,62 @@ func TestCheckDeduplication(t *testing.T) {
 	c = open(t, config(db, "nd"))
 	_, err = c.CheckDeduplication(t.Context(), c.Layout())
 	require.ErrorContains(t, err, "has engine Null, which does not drop repeated blocks")
+}
+
+// replicated attaches a ReplicatedMergeTree: without Keeper it is read-only, which is all that is asked of it here.
+func replicated(t *testing.T, db, settings string) {
+	t.Helper()
+	servers.Exec(t, fmt.Sprintf("ATTACH TABLE %s.r UUID '%s' (id UInt64) ENGINE = ReplicatedMergeTree('/t', 'r') ORDER BY id %s", db, servers.Servers[0].Value(t, "SELECT generateUUIDv4()"), settings))
+}
+
+func TestReplicatedTables(t *testing.T) {
+	db := database(t)
+	replicated(t, db, "")
+	cfg := config(db, "r")
+	cfg.Cluster = "two"
+	c := open(t, cfg)
+	l := c.Layout()
+	require.True(t, l.Table.Replicated())
+	require.Same(t, l, l.Pin(l.Table.Replicated()))
+	health := l.Shards[0].Replicas[0].Health()
+	require.True(t, health.Up)
+	require.True(t, health.ReadOnly)
+	require.True(t, health.Lagging)
+	_, err := insertOn(t, c, 0, 1)
+	require.True(t, ch.IsException(err), "the only replica is used even so: %v", err)
+
+	got, err := c.CheckDeduplication(t.Context(), l)
+	require.NoError(t, err, "the defaults of the server are enough")
+	require.Equal(t, cluster.Deduplication{Replicated: true, Blocks: 10000, Window: time.Hour, SenderTimeout: 5 * time.Minute}, got)
+
+	cfg.Settings = []ch.Setting{{Key: "receive_timeout", Value: "3600", Important: true}}
+	c = open(t, cfg)
+	_, err = c.CheckDeduplication(t.Context(), l)
+	require.ErrorContains(t, err, "forgets a block after 1h0m0s, but a connection may bring a late one for 1h0m0s")
+	require.ErrorContains(t, err, "MODIFY SETTING replicated_deduplication_window_seconds = 604800")
+}
+
+func TestReplicatedTableThatForgets(t *testing.T) {
+	db := database(t)
+	replicated(t, db, "SETTINGS replicated_deduplication_window = 0")
+	cfg := config(db, "r")
+	cfg.Cluster = "two"
+	c := open(t, cfg)
+	_, err := c.CheckDeduplication(t.Context(), c.Layout())
+	var check *cluster.CheckError
+	require.ErrorAs(t, err, &check)
+	require.Contains(t, check.Run, "MODIFY SETTING replicated_deduplication_window = 10000")
+}
+
+// A sender that was frozen must not find its connection as it left it an hour ago.
+func TestServerEndsOurIdleConnections(t *testing.T) {
+	db := tables(t)
+	c := open(t, config(db, "events"))
+	var value proto.ColStr
+	require.NoError(t, c.Query(t.Context(), ch.Query{
+		Body: "SELECT CAST(getSetting('idle_connection_timeout'), 'String')", Result: proto.Results{{Data: &value}},
+	}))
+	require.Equal(t, "120", value.Row(0))
 }
 
 func TestCheckDeduplicationWithAShardDown(t *testing.T) {

@@ -143,7 +143,7 @@ func TestFrozenNodeIsNoticedAndPassedOver(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, servers.Nodes[0][1].Addr(), r.Address)
 
-	t.Run("a large block that fills the socket ends too", func(t *testing.T) {
+	t.Run("it is tried again later, and found frozen still", func(t *testing.T) {
 		require.Eventually(t, func() bool { _, err := c.AcquireReplica(t.Context(), frozen); return !isCircuit(err) }, 20*time.Second, 50*time.Millisecond)
 	})
 	t.Run("at start", func(t *testing.T) {
