@@ -82,7 +82,6 @@ type Config struct {
 	// Server names the database server, to tell apart dimensions of the same name in a shared cache.
 	Server string
 	Logger *slog.Logger
-	Stats  []*Stats // per dimension; nil makes them
 }
 
 func (c *Config) validate() error {

@@ -11,10 +11,18 @@ import (
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
+// Source reads a dimension; *source.Source does.
+type Source interface {
+	Schema(ctx context.Context) (*source.Schema, error)
+	Load(ctx context.Context, schema *source.Schema, keys []string) (map[string]*source.Result, error)
+	Scan(ctx context.Context, schema *source.Schema, emit func(key string, result *source.Result) error) error
+	Changes(ctx context.Context, schema *source.Schema, column, since string, emit func(key string)) (next string, err error)
+}
+
 // dimension is one dimension for as long as the joiner lives.
 type dimension struct {
 	Dimension
-	source *source.Source
+	source Source
 	stats  *Stats
 	zone   *time.Location
 }

@@ -35,8 +35,15 @@ type Joiner struct {
 	binlogLag atomic.Int64 // nanoseconds
 }
 
-// New makes a joiner; it asks the server nothing yet. The store and the pool stay the caller's.
+// New makes a joiner that reads from MySQL; it asks the server nothing yet. The store and the pool stay the caller's.
 func New(config Config, db *sql.DB, store *cache.Store) (*Joiner, error) {
+	return NewFrom(config, store, func(cfg source.Config, stats *Stats) (Source, error) {
+		return source.New(db, cfg, func(rows int) { stats.Inexact.Add(int64(rows)) })
+	})
+}
+
+// NewFrom makes a joiner whose dimensions are read by the sources that open returns.
+func NewFrom(config Config, store *cache.Store, open func(cfg source.Config, stats *Stats) (Source, error)) (*Joiner, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
@@ -46,14 +53,11 @@ func New(config Config, db *sql.DB, store *cache.Store) (*Joiner, error) {
 	}
 	for i := range config.Dimensions {
 		d := &dimension{Dimension: config.Dimensions[i], stats: &Stats{}, zone: config.Dimensions[i].Source.Zone}
-		if config.Stats != nil {
-			d.stats = config.Stats[i]
-		}
 		if d.zone == nil {
 			d.zone = time.UTC
 		}
 		var err error
-		if d.source, err = source.New(db, d.Source, func(rows int) { d.stats.Inexact.Add(int64(rows)) }); err != nil {
+		if d.source, err = open(d.Source, d.stats); err != nil {
 			return nil, err
 		}
 		j.dims = append(j.dims, d)
@@ -187,9 +191,8 @@ func (w *worker) wanting(dims []int) bool {
 
 // outage logs what the server's silence means, once in a while.
 type outage struct {
-	mu      sync.Mutex
-	last    map[string]time.Time
-	silence time.Duration
+	mu   sync.Mutex
+	last map[string]time.Time
 }
 
 const logPause = 30 * time.Second
@@ -205,6 +208,13 @@ func (o *outage) due(key string) bool {
 	}
 	o.last[key] = time.Now()
 	return true
+}
+
+func (o *outage) seen(key string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, seen := o.last[key]
+	return seen
 }
 
 func (o *outage) stale(log *slog.Logger, dimension string, err error) {

@@ -146,8 +146,18 @@ func (k *Keyer) column(c *KeyColumn, f Field) ([]byte, error) {
 
 func (k *Keyer) mismatch(c *KeyColumn, f Field) error {
 	value := string(f.Text)
-	if f.Kind == jsonscan.String || f.Kind == jsonscan.Escaped {
-		value = `"` + value + `"`
+	switch f.Kind {
+	case jsonscan.Escaped:
+		if text, err := jsonscan.Unescape(nil, f.Text); err == nil {
+			value = string(text)
+		}
+		value = strconv.Quote(value)
+	case jsonscan.String:
+		value = strconv.Quote(value)
+	case jsonscan.Object:
+		value = "that is an object"
+	case jsonscan.Array:
+		value = "that is an array"
 	}
 	if len(value) > 100 {
 		value = value[:100] + "…"

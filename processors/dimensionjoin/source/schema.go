@@ -89,6 +89,18 @@ type Schema struct {
 // described is a column of a result as the driver describes it.
 type described struct{ name, typ string }
 
+// ResultColumn is a column of a dimension's result: its name, and its type as go-sql-driver/mysql names it.
+type ResultColumn struct{ Name, Type string }
+
+// NewSchema is the schema of a dimension whose result has these columns, without asking a server.
+func NewSchema(cfg Config, result []ResultColumn) (*Schema, error) {
+	columns := make([]described, len(result))
+	for i, c := range result {
+		columns[i] = described{c.Name, c.Type}
+	}
+	return newSchema(&cfg, columns, nil)
+}
+
 // tableColumn is what information_schema adds for a column of a table.
 type tableColumn struct {
 	name, dataType string
