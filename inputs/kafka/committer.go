@@ -103,7 +103,7 @@ func (p *partition) propose() *proposal {
 				room -= p.limit / 4
 			}
 			metadata := encode()
-			if len(metadata) > room && !in.sent {
+			if len(metadata) > room && !in.fixed() {
 				delete(included, in)
 				if lowest && p.onlyOpen(l) {
 					in.err = fmt.Errorf("%w: %d bytes needed, %d allowed", ErrMetadataTooLarge, len(metadata), p.limit)
@@ -128,7 +128,7 @@ func (p *partition) log(watermark int64, included map[*intent]bool) intentLog {
 		}
 		r := loggedRange{from: l.rng.From, to: l.rng.To, done: l.state == done}
 		if !r.done {
-			r.intents = logged(l.intents, func(in *intent) bool { return included[in] || in.sent || in.recorded() })
+			r.intents = logged(l.intents, func(in *intent) bool { return included[in] || in.fixed() })
 		}
 		if r.done || len(r.intents) > 0 {
 			out.ranges = append(out.ranges, r)
@@ -144,7 +144,7 @@ func (p *partition) onlyOpen(l *lease) bool {
 			continue
 		}
 		for _, in := range other.intents {
-			if in.sent || in.recorded() {
+			if in.fixed() {
 				return false
 			}
 		}

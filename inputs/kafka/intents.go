@@ -37,6 +37,7 @@ type loggedIntent struct {
 	at     time.Time // second precision
 	digest uint64
 	layout []byte
+	lookUp bool
 }
 
 // encode packs the log: integers as varints, ranges as differences from the one before, and each layout and sink once. Done ranges
@@ -53,7 +54,7 @@ func (l intentLog) encode() string {
 		body = binary.AppendUvarint(body, uint64(r.to-r.from))
 		body = binary.AppendUvarint(body, uint64(len(r.intents)))
 		for _, in := range r.intents {
-			body = binary.AppendUvarint(body, sinks.index(in.sink))
+			body = binary.AppendUvarint(body, sinks.index(in.sink)<<1|bit(in.lookUp))
 			body = binary.AppendUvarint(body, layouts.index(string(in.layout)))
 			body = binary.AppendUvarint(body, uint64(in.at.Unix()-base))
 			body = binary.LittleEndian.AppendUint64(body, in.digest)
@@ -181,9 +182,11 @@ func (r *logReader) log() (l intentLog) {
 		intents := r.count()
 		lr.done = intents == 0
 		for j := 0; j < intents && r.err == nil; j++ {
+			sink := r.uvarint()
 			lr.intents = append(lr.intents, loggedIntent{
-				sink:   r.entry(sinks),
-				layout: []byte(r.entry(layouts)),
+				sink:   r.entry(sinks, sink>>1),
+				lookUp: sink&1 == 1,
+				layout: []byte(r.entry(layouts, r.uvarint())),
 				at:     time.Unix(base+int64(r.uvarint()), 0),
 				digest: r.uint64(),
 			})
@@ -260,8 +263,7 @@ func (r *logReader) table() []string {
 	return out
 }
 
-func (r *logReader) entry(table []string) string {
-	i := r.uvarint()
+func (r *logReader) entry(table []string, i uint64) string {
 	if r.err == nil && i >= uint64(len(table)) {
 		r.fail("entry %d of a table of %d", i, len(table))
 	}
@@ -269,6 +271,13 @@ func (r *logReader) entry(table []string) string {
 		return ""
 	}
 	return table[i]
+}
+
+func bit(b bool) uint64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // prepared gives the intents by sink, as a new owner sees them.
@@ -281,6 +290,7 @@ func (r loggedRange) prepared() map[string]*intent {
 				Intent:    delivery.Intent{Layout: in.layout, Digest: in.digest},
 				At:        in.at,
 				Recovered: true,
+				LookUp:    in.lookUp,
 			},
 		}
 	}
@@ -292,7 +302,7 @@ func logged(intents map[string]*intent, include func(*intent) bool) []loggedInte
 	out := make([]loggedIntent, 0, len(intents))
 	for sink, in := range intents {
 		if include(in) {
-			out = append(out, loggedIntent{sink: sink, at: in.At, digest: in.Digest, layout: in.Layout})
+			out = append(out, loggedIntent{sink: sink, at: in.At, digest: in.Digest, layout: in.Layout, lookUp: in.LookUp})
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].sink < out[j].sink })

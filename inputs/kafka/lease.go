@@ -41,6 +41,7 @@ type intent struct {
 	delivery.Prepared
 	durable chan struct{}
 	sent    bool  // part of a commit that was sent: it may be durable without our knowing, so it can no longer be taken back
+	kept    bool  // Kafka holds an earlier form of it, which must not go before this one is there
 	err     error // set before durable is closed: the intent can never be recorded
 }
 
@@ -59,6 +60,9 @@ func (i *intent) recorded() bool {
 	}
 }
 
+// fixed tells whether every commit has to hold the intent.
+func (i *intent) fixed() bool { return i.sent || i.kept || i.recorded() }
+
 // attempt is one delivery of a lease, and what the context of its messages carries. A write that still runs for an earlier attempt keeps its claim;
 // one that starts late, after the range was delivered again, is refused.
 type attempt struct {
@@ -67,7 +71,10 @@ type attempt struct {
 	highWater int64 // end of the partition when the range was handed over
 }
 
-var _ delivery.Lease = attempt{}
+var (
+	_ delivery.Lease  = attempt{}
+	_ delivery.Lookup = attempt{}
+)
 
 // Range implements delivery.Lease.
 func (a attempt) Range() delivery.Range { return a.rng }
@@ -96,16 +103,31 @@ func (a attempt) Claim(sink string) (func(error), error) {
 	}, nil
 }
 
-// Pinned implements delivery.Lease.
+// Pinned implements delivery.Lease. An intent that an earlier attempt gave up waiting for may be durable by now: then its commit is waited for. One
+// that no commit has held yet is withdrawn.
 func (a attempt) Pinned(sink string) (delivery.Prepared, bool) {
+	in := a.sentIntent(sink)
+	if in == nil {
+		return delivery.Prepared{}, false
+	}
+	select {
+	case <-in.durable:
+		return in.Prepared, in.err == nil
+	case <-a.p.lost:
+		return delivery.Prepared{}, false
+	}
+}
+
+func (a attempt) sentIntent(sink string) *intent {
 	s := a.p.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	in := a.intents[sink]
-	if in == nil || !in.recorded() {
-		return delivery.Prepared{}, false
+	if in == nil || in.fixed() {
+		return in
 	}
-	return in.Prepared, true
+	delete(a.intents, sink)
+	return nil
 }
 
 // Prepare implements delivery.Lease.
@@ -114,6 +136,58 @@ func (a attempt) Prepare(ctx context.Context, sink string, wanted delivery.Inten
 	if err != nil {
 		return delivery.Prepared{}, err
 	}
+	return a.await(ctx, sink, in)
+}
+
+// LookUp implements delivery.Lookup.
+func (a attempt) LookUp(ctx context.Context, sink string, settle time.Duration) (delivery.Prepared, error) {
+	in, err := a.recordLookUp(sink)
+	if err != nil {
+		return delivery.Prepared{}, err
+	}
+	prepared, err := a.await(ctx, sink, in)
+	if err != nil || !prepared.Recovered {
+		return prepared, err
+	}
+	// Whoever had the partition before us may have checked its lease up to a session timeout after we got it.
+	silent := a.p.since + a.p.s.cfg.sessionTimeout + settle - a.p.s.pulse.now()
+	wait := time.NewTimer(max(silent, 0))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return prepared, a.Alive()
+	case <-a.p.lost:
+		return delivery.Prepared{}, a.Alive()
+	case <-ctx.Done():
+		return delivery.Prepared{}, fmt.Errorf("waiting for earlier owners of %v: %w", a.rng, ctx.Err())
+	}
+}
+
+// recordLookUp has the look-up recorded with the intent, unless it is already. There has to be an intent.
+func (a attempt) recordLookUp(sink string) (*intent, error) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.p.gone != nil {
+		return nil, a.lostLocked()
+	}
+	old := a.intents[sink]
+	if old == nil || !old.recorded() {
+		return nil, fmt.Errorf("looking up rows of %v for %s: no intent is recorded", a.rng, sink)
+	}
+	if old.LookUp {
+		return old, nil
+	}
+	// It takes the place of an intent that Kafka holds, and is no longer: there is room for it.
+	in := &intent{Prepared: old.Prepared, durable: make(chan struct{}), kept: true}
+	in.LookUp = true
+	a.intents[sink] = in
+	s.touchLocked(a.p)
+	return in, nil
+}
+
+// await returns once a commit that holds the intent was answered.
+func (a attempt) await(ctx context.Context, sink string, in *intent) (delivery.Prepared, error) {
 	select {
 	case <-in.durable:
 		if in.err != nil {

@@ -15,6 +15,7 @@ type partition struct {
 	topic string
 	id    [16]byte
 	num   int32
+	since time.Duration // when it came, by the session's clock
 	lost  chan struct{} // closed when the partition is gone
 
 	gone     error // why it is gone
@@ -38,7 +39,7 @@ type partition struct {
 }
 
 func newPartition(s *session, topic string, id [16]byte, num int32) *partition {
-	return &partition{s: s, topic: topic, id: id, num: num, lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata}
+	return &partition{s: s, topic: topic, id: id, num: num, since: s.pulse.now(), lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata}
 }
 
 func (p *partition) isLost() bool {

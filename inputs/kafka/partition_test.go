@@ -1,0 +1,317 @@
+package kafka
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// testSession is a session without a client: what it would commit is answered by the test.
+func testSession(change func(*config)) *session {
+	cfg := &config{
+		group: "g", count: 10, byteSize: 1 << 30, period: time.Second, recordsPerMessage: 1, inFlight: 2, maxBuffered: 1 << 40,
+		maxMetadata: 4096, retryInitial: time.Millisecond, retryMax: time.Millisecond, sessionTimeout: time.Minute,
+	}
+	if change != nil {
+		change(cfg)
+	}
+	res := service.MockResources()
+	return newSession(cfg, res.Logger(), newMetrics(res.Metrics()))
+}
+
+func (s *session) testPartition(from int64) *partition {
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	p.restore(from, intentLog{})
+	s.parts[topicPart{"clicks", 0}] = p
+	return p
+}
+
+func feed(p *partition, from, to int64) {
+	var records []*kgo.Record
+	for o := from; o < to; o++ {
+		records = append(records, &kgo.Record{Topic: p.topic, Partition: p.num, Offset: o, Value: fmt.Appendf(nil, "v%d", o)})
+	}
+	p.add(records, time.Unix(100, 0))
+}
+
+func ranges(p *partition) (out []string) {
+	for _, l := range p.leases {
+		out = append(out, fmt.Sprintf("%d-%d", l.rng.From, l.rng.To))
+	}
+	return out
+}
+
+// commitNow does what the committer and a willing coordinator would.
+func (s *session) commitNow(t *testing.T) map[topicPart]*proposal {
+	t.Helper()
+	proposals := s.propose()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range proposals {
+		c.p.sent = false
+		s.committedLocked(c)
+	}
+	return proposals
+}
+
+func (s *session) testPop(t *testing.T) attempt {
+	t.Helper()
+	a, ok := s.pop()
+	require.True(t, ok, "no range is ready")
+	return a
+}
+
+func TestRangesAreCutByCount(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(100)
+	feed(p, 100, 125)
+	require.Equal(t, []string{"100-110", "110-120"}, ranges(p))
+	require.Len(t, p.open, 5)
+	require.Equal(t, int64(100), p.watermark())
+}
+
+func TestRangesAreCutByBytes(t *testing.T) {
+	s := testSession(func(c *config) { c.byteSize = 3 * (recordOverhead + 2) })
+	p := s.testPartition(0)
+	feed(p, 0, 7)
+	require.Equal(t, []string{"0-3", "3-6"}, ranges(p))
+}
+
+func TestRangesAreCutByPeriodWhenASlotIsFree(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 3)
+	p.cutDue(time.Unix(100, 0).Add(999*time.Millisecond), false)
+	require.Empty(t, p.leases)
+	p.cutDue(time.Unix(101, 0), false)
+	require.Equal(t, []string{"0-3"}, ranges(p))
+
+	feed(p, 3, 13)
+	feed(p, 13, 15)
+	p.cutDue(time.Unix(999, 0), false)
+	require.Equal(t, []string{"0-3", "3-13"}, ranges(p), "no slot is free, so the open range grows")
+	p.cutDue(time.Unix(999, 0), true)
+	require.Equal(t, []string{"0-3", "3-13", "13-15"}, ranges(p), "memory is short")
+}
+
+func TestBoundariesCoverOffsetsWithoutRecords(t *testing.T) {
+	s := testSession(func(c *config) { c.count = 2 })
+	p := s.testPartition(0)
+	for _, o := range []int64{5, 9, 10, 40} {
+		feed(p, o, o+1)
+	}
+	require.Equal(t, []string{"0-10", "10-41"}, ranges(p))
+}
+
+func TestWatermarkFollowsTheLowestOpenRange(t *testing.T) {
+	s := testSession(func(c *config) { c.inFlight = 3 })
+	p := s.testPartition(0)
+	feed(p, 0, 30)
+	a, b, c := s.testPop(t), s.testPop(t), s.testPop(t)
+	s.settle(b, nil)
+	require.Equal(t, int64(0), p.watermark())
+	s.settle(a, nil)
+	require.Equal(t, int64(20), p.watermark())
+	s.settle(c, nil)
+	require.Equal(t, int64(30), p.watermark())
+	require.Empty(t, p.leases)
+	require.Zero(t, s.buffered)
+}
+
+func TestFailedRangeComesBackTheSame(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 10)
+	first := s.testPop(t)
+	feed(p, 10, 15)
+	s.settle(first, errors.New("no"))
+	s.redeliver(first.lease)
+	second := s.testPop(t)
+	require.Equal(t, first.Range(), second.Range())
+	require.Len(t, second.records, 10)
+	s.settle(first, nil)
+	require.Equal(t, delivered, second.state, "a late answer to an earlier delivery changes nothing")
+}
+
+func TestRangesInFlightAreBounded(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 40)
+	a := s.testPop(t)
+	s.testPop(t)
+	_, ok := s.pop()
+	require.False(t, ok)
+	require.True(t, p.backlog())
+	s.settle(a, nil)
+	require.Equal(t, int64(20), s.testPop(t).Range().From)
+}
+
+func TestRecoveredRangesKeepBoundariesAndIntents(t *testing.T) {
+	s := testSession(func(c *config) { c.inFlight = 9 })
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	intent := loggedIntent{sink: "db.t", at: time.Unix(50, 0), digest: 77, layout: []byte("two shards")}
+	p.restore(100, intentLog{watermark: 100, ranges: []loggedRange{
+		{from: 105, to: 118, intents: []loggedIntent{intent}},
+		{from: 118, to: 121, done: true},
+		{from: 130, to: 133, intents: []loggedIntent{intent}},
+	}})
+	s.parts[topicPart{"clicks", 0}] = p
+	require.Equal(t, int64(100), p.watermark())
+	require.Len(t, p.log(100, nil).ranges, 3, "a commit before they are read again keeps them")
+
+	feed(p, 100, 140)
+	require.Equal(t, []string{"100-105", "105-118", "118-121", "121-130", "130-133"}, ranges(p))
+	require.Len(t, p.open, 7)
+	var delivered []string
+	for {
+		a, ok := s.pop()
+		if !ok {
+			break
+		}
+		prepared, pinned := a.Pinned("db.t")
+		delivered = append(delivered, fmt.Sprintf("%d-%d %d %v %v", a.rng.From, a.rng.To, len(a.records), pinned, prepared.Recovered))
+		if pinned {
+			require.Equal(t, uint64(77), prepared.Digest)
+			require.Equal(t, "two shards", string(prepared.Layout))
+			require.Equal(t, time.Unix(50, 0), prepared.At)
+		}
+		s.settle(a, nil)
+	}
+	require.ElementsMatch(t, []string{"100-105 5 false false", "105-118 13 true true", "121-130 9 false false", "130-133 3 true true"}, delivered)
+	require.Equal(t, int64(133), p.watermark())
+	require.Empty(t, p.leases)
+}
+
+func TestRecoveredRangeEndsAtItsBoundaryWithoutItsLastRecord(t *testing.T) {
+	s := testSession(nil)
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	p.restore(0, intentLog{ranges: []loggedRange{{from: 0, to: 5, intents: []loggedIntent{{sink: "db.t"}}}}})
+	feed(p, 0, 3) // 3 and 4 are markers of a transaction, or were compacted away
+	p.cutDue(time.Unix(999, 0), true)
+	require.Equal(t, planned, p.leases[0].state, "its boundary is fixed, so it waits for the record after it")
+	feed(p, 7, 8)
+	require.Equal(t, ready, p.leases[0].state)
+	require.Len(t, p.leases[0].records, 3)
+	require.Equal(t, int64(5), p.from)
+}
+
+func TestRecoveredRangeWithoutAnyRecord(t *testing.T) {
+	s := testSession(nil)
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	p.restore(0, intentLog{ranges: []loggedRange{{from: 0, to: 5, intents: []loggedIntent{{sink: "db.t"}}}}})
+	feed(p, 9, 10)
+	require.Equal(t, int64(5), p.watermark(), "nothing of it is left to insert")
+}
+
+func TestSkippingExpiredRecords(t *testing.T) {
+	s := testSession(nil)
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	in := []loggedIntent{{sink: "db.t"}}
+	p.restore(0, intentLog{ranges: []loggedRange{{from: 10, to: 20, intents: in}, {from: 20, to: 30, intents: in}, {from: 40, to: 50, intents: in}}})
+	p.skipTo(25)
+	require.Equal(t, int64(20), p.from, "a range that expired in part keeps its boundaries")
+	require.Equal(t, int64(20), p.watermark())
+	feed(p, 25, 50)
+	require.Equal(t, int64(20), s.testPop(t).Range().From)
+}
+
+func TestLeaseIsClaimedByOneWrite(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 10)
+	a := s.testPop(t)
+	release, err := a.Claim("db.t")
+	require.NoError(t, err)
+	_, err = a.Claim("db.t")
+	require.ErrorIs(t, err, delivery.ErrClaimed)
+	other, err := a.Claim("db.u")
+	require.NoError(t, err, "another sink may have the range too")
+	other(nil)
+	release(errors.New("not yet"))
+	release, err = a.Claim("db.t")
+	require.NoError(t, err, "a failed write may be repeated")
+	release(nil)
+	_, err = a.Claim("db.t")
+	require.ErrorIs(t, err, delivery.ErrAlreadyWritten)
+
+	s.settle(a, errors.New("the other sink failed"))
+	_, err = a.Claim("db.t")
+	require.ErrorIs(t, err, delivery.ErrClaimed, "the delivery is over")
+	s.redeliver(a.lease)
+	again := s.testPop(t)
+	release, err = again.Claim("db.t")
+	require.NoError(t, err, "the range is delivered to both sinks again")
+	release(nil)
+	_ = p
+}
+
+func TestClaimOutlivesItsDelivery(t *testing.T) {
+	s := testSession(nil)
+	feed(s.testPartition(0), 0, 10)
+	a := s.testPop(t)
+	release, err := a.Claim("db.t")
+	require.NoError(t, err)
+	s.settle(a, errors.New("timed out"))
+	s.redeliver(a.lease)
+	again := s.testPop(t)
+	_, err = again.Claim("db.t")
+	require.ErrorIs(t, err, delivery.ErrClaimed, "the first write still runs")
+	release(errors.New("done at last"))
+	_, err = again.Claim("db.t")
+	require.NoError(t, err)
+}
+
+func TestLostPartitionEndsItsLeases(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 25)
+	a := s.testPop(t)
+	require.NoError(t, a.Alive())
+	s.release(map[topicPart]*partition{{"clicks", 0}: p}, errRevoked)
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost)
+	_, err := a.Claim("db.t")
+	require.ErrorIs(t, err, delivery.ErrLost)
+	_, err = a.Prepare(t.Context(), "db.t", delivery.Intent{})
+	require.ErrorIs(t, err, delivery.ErrLost)
+	_, ok := s.pop()
+	require.False(t, ok)
+	s.settle(a, nil)
+	require.Zero(t, s.buffered)
+}
+
+func TestLeaseDiesWithoutHeartbeats(t *testing.T) {
+	s := testSession(nil)
+	now := time.Hour
+	s.pulse.now = func() time.Duration { return now }
+	s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	feed(s.testPartition(0), 0, 10)
+	a := s.testPop(t)
+	now += time.Minute
+	s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	require.NoError(t, a.Alive())
+	now += time.Second
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost, "it counts from when the heartbeat was sent")
+	s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost, "it was not answered yet")
+	s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	require.NoError(t, a.Alive())
+}
+
+func TestAmbiguousCommitEndsTheSession(t *testing.T) {
+	s := testSession(nil)
+	feed(s.testPartition(0), 0, 10)
+	a := s.testPop(t)
+	s.pulse.OnBrokerE2E(kgo.BrokerMetadata{}, keyOffsetCommit, kgo.BrokerE2E{WriteErr: errors.New("refused")})
+	require.NoError(t, a.Alive(), "nothing was written")
+	s.pulse.OnBrokerE2E(kgo.BrokerMetadata{}, keyOffsetCommit, kgo.BrokerE2E{BytesWritten: 100, ReadErr: errors.New("reset")})
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost)
+	require.ErrorIs(t, a.Alive(), ErrCommitAmbiguous)
+	_, err := s.next(t.Context())
+	require.ErrorIs(t, err, service.ErrNotConnected)
+}
