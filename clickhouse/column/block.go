@@ -20,7 +20,10 @@ type Block struct {
 
 type blockColumn struct {
 	column
-	field *planned
+	slot     int  // into Reader.spans
+	aside    bool // its values never stand in the document
+	nullable bool
+	field    *planned
 }
 
 // NewBlock returns an empty block for rows whose Reader.Omitted is omitted; these columns are not part of it.
@@ -32,7 +35,7 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 			continue
 		}
 		c := f.codec.column()
-		b.cols = append(b.cols, blockColumn{column: c, field: f})
+		b.cols = append(b.cols, blockColumn{column: c, slot: f.slot, aside: f.source.kind != fromPath, nullable: f.nullable, field: f})
 		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: c})
 	}
 	return b
@@ -56,10 +59,9 @@ func (b *Block) Append(r *Reader) error {
 		return &RowError{Reason: "the row has a value for none of the columns"}
 	}
 	for i := range b.cols {
-		c := &b.cols[i]
-		if err := c.add(r); err != nil {
+		if err := b.cols[i].add(r); err != nil {
 			b.rollback(i)
-			return c.field.rowError(err)
+			return b.cols[i].field.rowError(err)
 		}
 	}
 	b.rows++
@@ -68,8 +70,11 @@ func (b *Block) Append(r *Reader) error {
 
 // add appends the value of r for this column.
 func (c *blockColumn) add(r *Reader) error {
-	src, s := r.source(c.field)
-	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !c.field.nullable {
+	src, s := r.doc, r.spans[c.slot]
+	if c.aside || r.moved != nil && r.moved[c.field.index] {
+		src = r.aside
+	}
+	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !c.nullable {
 		return c.field.fallback.append(c.column, &r.x)
 	}
 	return c.append(src, s, &r.x)

@@ -43,6 +43,7 @@ func dateTime64Codec(t *Type, env *environment) (*codec, error) {
 		return nil, err
 	}
 	p := &instant{zone: z, scale: t.Scale, ticks: pow10[t.Scale], perTick: int32(pow10[9-t.Scale])}
+	p.low, p.high = max(firstSecond, math.MinInt64/p.ticks), min(lastSecond, math.MaxInt64/p.ticks)
 	return wordCodec(t, 8, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
 		u, err := p.parse(src, s, x)
 		return uint64(u), err
@@ -57,6 +58,8 @@ type instant struct {
 	scale   int
 	ticks   int64 // in a second; 0 for DateTime, which has no fractions
 	perTick int32 // nanoseconds
+	low     int64 // the first and last second of the range
+	high    int64
 }
 
 func (p *instant) parse(src []byte, s jsonscan.Span, x *scratch) (int64, error) {
@@ -85,11 +88,26 @@ func (p *instant) scaled(seconds int64, nanos int32, src []byte, s jsonscan.Span
 	if p.ticks == 0 {
 		return seconds, nil
 	}
-	fraction := int64(nanos / p.perTick)
-	if seconds < max(firstSecond, math.MinInt64/p.ticks) || seconds > min(lastSecond, (math.MaxInt64-fraction)/p.ticks) {
+	fraction := p.fraction(nanos)
+	if seconds < p.low || seconds > p.high || seconds == p.high && p.high < lastSecond && fraction > math.MaxInt64-p.high*p.ticks {
 		return 0, reject(src, s, "is out of the range of the type")
 	}
 	return seconds*p.ticks + fraction, nil
+}
+
+// fraction makes ticks of nanoseconds; dividing by a constant is much cheaper than by a variable.
+func (p *instant) fraction(nanos int32) int64 {
+	switch p.scale {
+	case 0:
+		return 0
+	case 3:
+		return int64(nanos / 1e6)
+	case 6:
+		return int64(nanos / 1e3)
+	case 9:
+		return int64(nanos)
+	}
+	return int64(nanos / p.perTick)
 }
 
 // number reads a JSON number of ticks.
@@ -101,7 +119,7 @@ func (p *instant) number(text, src []byte, s jsonscan.Span) (int64, error) {
 	case err != nil:
 		return 0, reject(src, s, "is out of the range of the type")
 	}
-	if p.ticks != 0 && (n/p.ticks < firstSecond || n/p.ticks > lastSecond) {
+	if p.ticks != 0 && (n/p.ticks < p.low || n/p.ticks > p.high) {
 		return 0, reject(src, s, "is out of the range of the type")
 	}
 	return n, nil

@@ -11,18 +11,23 @@ import (
 func decimalCodec(t *Type, _ *environment) (*codec, error) {
 	limit := powerOfTen(t.Precision)
 	parse := func(src []byte, s jsonscan.Span, x *scratch) (m uint256, err error) {
-		d, err := numberOf(src, s, x)
-		if err != nil {
-			return m, err
+		negative := false
+		if u, minus, ok := shortDecimal(src[s.Start:s.End], t.Scale); ok && s.Kind == jsonscan.Number {
+			m[0], negative = u, minus
+		} else {
+			d, err := numberOf(src, s, x)
+			if err != nil {
+				return m, err
+			}
+			if m, err = d.scaled(t.Scale); err != nil {
+				return m, reject(src, s, "%s", err)
+			}
+			negative = d.negative
 		}
-		m, err = d.scaled(t.Scale)
-		if err == nil && !m.less(&limit) {
-			err = errOverflow
+		if !m.less(&limit) {
+			return m, reject(src, s, "%s", errOverflow)
 		}
-		if err != nil {
-			return m, reject(src, s, "%s", err)
-		}
-		if d.negative {
+		if negative {
 			m.negate()
 		}
 		return m, nil
@@ -43,7 +48,16 @@ func decimalCodec(t *Type, _ *environment) (*codec, error) {
 type decimalParser func(src []byte, s jsonscan.Span, x *scratch) (uint256, error)
 
 func decimalWord(t *Type, width int, parse decimalParser) *codec {
+	limit := uint64(pow10[t.Precision])
 	return wordCodec(t, width, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
+		if s.Kind == jsonscan.Number {
+			if u, negative, ok := shortDecimal(src[s.Start:s.End], t.Scale); ok && u < limit {
+				if negative {
+					u = -u
+				}
+				return u, nil
+			}
+		}
 		m, err := parse(src, s, x)
 		return m[0], err
 	})

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"encoding/binary"
 	"hash/maphash"
+	"math/bits"
+	"math/rand/v2"
 )
 
 // dictionary numbers distinct byte strings in the order they come, and keeps them as a column of ClickHouse's wire form.
 // Its hash table uses open addressing with linear probing; since entries are only ever taken out in the reverse order of
 // their arrival, a slot can simply be emptied.
+//
+// Strings of up to sixteen bytes, most of those worth a dictionary, are compared as two words, without a look at data.
 type dictionary struct {
 	data    []byte
 	entries []entry
@@ -16,17 +20,73 @@ type dictionary struct {
 	width   int      // of values of a fixed width; 0: each stands behind its length
 }
 
-// entry is one value: where it stands in data, and the row that brought it.
+// entry is one value: its words or hash, where it stands in data, and the row that brought it.
 type entry struct {
-	hash       uint32
-	start, end uint32
-	first      int32
+	key
+	start uint32
+	first int32 // -1: reserved
 }
 
-const smallestTable = 64
+// key is what values are told apart by first: all of a short value, the hash of a long one. Its length is part of it.
+type key struct {
+	lo, hi uint64
+	length uint32
+}
 
-// seed is shared: the numbering does not depend on it.
-var seed = maphash.MakeSeed()
+const (
+	smallestTable = 64
+	shortValue    = 16
+)
+
+// The seeds keep whoever writes the events from choosing values that collide. The numbering does not depend on them.
+var (
+	seed         = maphash.MakeSeed()
+	seedA, seedB = rand.Uint64() | 1, rand.Uint64() | 1
+)
+
+func keyOf(text []byte) key {
+	n := len(text)
+	k := key{length: uint32(n)}
+	switch {
+	case n > shortValue:
+		k.lo = maphash.Bytes(seed, text)
+	case n > 8:
+		k.lo, k.hi = binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[n-8:])>>(8*(16-n))
+	default:
+		for i, c := range text {
+			k.lo |= uint64(c) << (8 * i)
+		}
+	}
+	return k
+}
+
+// keyAt is keyOf for a value within a longer text. Where sixteen bytes may be read, whatever the value's length, no branch
+// depends on it.
+func keyAt(src []byte, start, end int) key {
+	n := end - start
+	if n > shortValue || start+shortValue > len(src) {
+		return keyOf(src[start:end])
+	}
+	words := src[start : start+shortValue]
+	m := &keyMasks[n]
+	return key{binary.LittleEndian.Uint64(words) & m[0], binary.LittleEndian.Uint64(words[8:]) & m[1], uint32(n)}
+}
+
+// keyMasks select the first bytes of two words.
+var keyMasks = func() (masks [shortValue + 1][2]uint64) {
+	for n := range masks {
+		for i := range n {
+			masks[n][i/8] |= 0xFF << (i % 8 * 8)
+		}
+	}
+	return masks
+}()
+
+// slot is where a key's probe sequence begins.
+func (k *key) slot() uint32 {
+	hi, lo := bits.Mul64(k.lo^seedA, k.hi^seedB^uint64(k.length))
+	return uint32(hi ^ lo)
+}
 
 func (d *dictionary) reset(width int) {
 	d.width = width
@@ -38,22 +98,19 @@ func (d *dictionary) reset(width int) {
 }
 
 // reserve makes entry 0, which no look-up finds.
-func (d *dictionary) reserve(text []byte) {
-	d.add(text, 0, -1)
-}
+func (d *dictionary) reserve(text []byte) { d.add(text, key{}, -1) }
 
-// index returns the number of text, which row uses.
-func (d *dictionary) index(text []byte, row int) int {
-	hash := uint32(maphash.Bytes(seed, text))
+// index returns the number of text, whose key is k and which row uses.
+func (d *dictionary) index(text []byte, k key, row int) int {
 	mask := uint32(len(d.table) - 1)
-	slot := hash & mask
+	slot := k.slot() & mask
 	for ; d.table[slot] != 0; slot = (slot + 1) & mask {
 		i := d.table[slot] - 1
-		if e := &d.entries[i]; e.hash == hash && bytes.Equal(d.data[e.start:e.end], text) {
+		if e := &d.entries[i]; e.key == k && (k.length <= shortValue || bytes.Equal(d.data[e.start:][:k.length], text)) {
 			return int(i)
 		}
 	}
-	i := d.add(text, hash, int32(row))
+	i := d.add(text, k, int32(row))
 	d.table[slot] = uint32(i) + 1
 	if len(d.entries)*2 > len(d.table) {
 		d.grow()
@@ -61,13 +118,13 @@ func (d *dictionary) index(text []byte, row int) int {
 	return i
 }
 
-func (d *dictionary) add(text []byte, hash uint32, row int32) int {
+func (d *dictionary) add(text []byte, k key, row int32) int {
 	if d.width == 0 {
 		d.data = binary.AppendUvarint(d.data, uint64(len(text)))
 	}
 	start := len(d.data)
 	d.data = append(d.data, text...)
-	d.entries = append(d.entries, entry{hash: hash, start: uint32(start), end: uint32(len(d.data)), first: row})
+	d.entries = append(d.entries, entry{key: k, start: uint32(start), first: row})
 	return len(d.entries) - 1
 }
 
@@ -78,7 +135,7 @@ func (d *dictionary) grow() {
 		if d.entries[i].first < 0 {
 			continue
 		}
-		slot := d.entries[i].hash & mask
+		slot := d.entries[i].slot() & mask
 		for d.table[slot] != 0 {
 			slot = (slot + 1) & mask
 		}
@@ -90,15 +147,15 @@ func (d *dictionary) grow() {
 func (d *dictionary) forget(rows int) {
 	mask := uint32(len(d.table) - 1)
 	for n := len(d.entries); n > 0 && int(d.entries[n-1].first) >= rows; n-- {
-		e := d.entries[n-1]
-		slot := e.hash & mask
+		e := &d.entries[n-1]
+		slot := e.slot() & mask
 		for d.table[slot] != uint32(n) {
 			slot = (slot + 1) & mask
 		}
 		d.table[slot] = 0
 		start := int(e.start)
 		if d.width == 0 {
-			start -= uvarintLen(uint64(e.end - e.start))
+			start -= uvarintLen(uint64(e.length))
 		}
 		d.data, d.entries = d.data[:start], d.entries[:n-1]
 	}

@@ -3,9 +3,9 @@ package column
 // family is one type name: how it is compiled, or why it is refused, and what documentation says of it.
 type family struct {
 	compile func(*Type, *environment) (*codec, error)
-	refusal string // why there is no compile
-	accepts string // JSON values that are taken
-	differs string // from what ClickHouse's JSONEachRow makes of the same text, and why
+	refusal string   // why there is no compile
+	accepts string   // JSON values that are taken
+	differs []string // from what ClickHouse's JSONEachRow makes of the same text
 }
 
 // families is filled at start rather than in its declaration, since compiling a type looks its elements up here.
@@ -31,11 +31,6 @@ type group struct {
 	each   func(name string) func(*Type, *environment) (*codec, error) // where each name compiles in its own way
 }
 
-const (
-	outOfRange = "A number out of range is refused; ClickHouse wraps it around."
-	roundsCut  = "Digits of a second beyond the scale are cut off, as ClickHouse does."
-)
-
 // integers maps the names of the integer types to their compilers.
 var integers = map[string]func(*Type, *environment) (*codec, error){
 	"Int8": integerFamily(1, true), "Int16": integerFamily(2, true), "Int32": integerFamily(4, true), "Int64": integerFamily(8, true),
@@ -52,62 +47,85 @@ var intervals = []string{
 
 // documented is the table that types are compiled by and that docs/types.md is made of.
 func documented() []group {
-	one := func(name string, compile func(*Type, *environment) (*codec, error), accepts, differs string) group {
+	one := func(name string, compile func(*Type, *environment) (*codec, error), accepts string, differs ...string) group {
 		return group{names: []string{name}, family: family{compile: compile, accepts: accepts, differs: differs}}
 	}
 	refused := func(reason string, names ...string) group {
 		return group{names: names, family: family{refusal: reason}}
 	}
+	wholeNumbers := "numbers without a fraction (`1`, `1.0` and `1e3` have none), strings of one, `true` and `false` as 1 and 0"
+	floats := "numbers, strings of one, `\"nan\"`, `\"inf\"` and `\"-inf\"`, `true` and `false` as 1 and 0; rounded to the nearest value that the type has"
+	dates := "strings `YYYY-MM-DD`, `YYYY/MM/DD` and `YYYYMMDD`, also with a midnight behind; numbers of days since 1970-01-01"
+	instants := "strings `YYYY-MM-DD hh:mm:ss[.f…]` with a space or `T`, also without seconds or without a time (midnight), `YYYYMMDDThhmmss`, " +
+		"each with a zone (`Z`, `UTC`, `GMT`, `±hh`, `±hhmm`, `±hh:mm`) or taken in that of the column, or else of the server; strings of a Unix time, whose digits tell the unit: " +
+		"9 or 10 are seconds, 13 milli-, 16 micro-, 19 nanoseconds"
+	enums := "strings of a name, numbers of one, strings of such a number"
 	return []group{
 		{
 			names: []string{"Int8", "Int16", "Int32", "Int64", "Int128", "Int256", "UInt8", "UInt16", "UInt32", "UInt64", "UInt128", "UInt256"},
 			each:  func(name string) func(*Type, *environment) (*codec, error) { return integers[name] },
-			family: family{
-				accepts: "numbers without a fraction (`1`, `1.0` and `1e3` have none), strings of one, `true` and `false` as 1 and 0",
-				differs: outOfRange + " A fraction is refused, by both.",
-			},
+			family: family{accepts: wholeNumbers, differs: []string{
+				wrapsAround, emptyNumber, wholeNumber, "`-0` is 0 for unsigned types too; ClickHouse refuses it there.",
+			}},
 		},
-		one("Float32", float32Codec, floatAccepts, floatDiffers),
-		one("Float64", float64Codec, floatAccepts, floatDiffers),
-		one("BFloat16", bfloat16Codec, floatAccepts, floatDiffers),
-		one("Decimal", decimalCodec, "numbers and strings of one, exponents included", "Digits beyond the scale must be zeros; ClickHouse cuts them off."),
-		one("Bool", boolCodec, "`true`, `false`, `1`, `0`, and strings of these", ""),
-		one("String", stringCodec, "strings, any bytes included; of a number, boolean, object or array its JSON text as it stands", ""),
-		one("FixedString", fixedStringCodec, "as String, up to N bytes; shorter ones are padded with zero bytes", ""),
-		one("UUID", uuidCodec, "strings of 32 hexadecimal digits, with or without hyphens", ""),
-		one("IPv4", ipv4Codec, "strings `1.2.3.4`", ""),
-		one("IPv6", ipv6Codec, "strings of an IPv6 address; of an IPv4 address, which is mapped (`::ffff:1.2.3.4`)", ""),
-		one("Date", dateCodec, dateAccepts, dateDiffers),
-		one("Date32", date32Codec, dateAccepts, dateDiffers),
-		one("DateTime", dateTimeCodec, instantAccepts+"; numbers and strings of digits are Unix seconds", instantDiffers),
-		one("DateTime64", dateTime64Codec, instantAccepts+"; numbers are ticks of the scale, strings of digits Unix seconds with or without a fraction", instantDiffers),
-		one("Time", timeCodec, "strings `[-]hh:mm:ss` up to 999:59:59, numbers of seconds", ""),
-		one("Time64", time64Codec, "as Time with a fraction; numbers are ticks of the scale", ""),
-		one("Enum8", enumCodec, enumAccepts, ""),
-		one("Enum16", enumCodec, enumAccepts, ""),
-		{names: intervals, family: family{compile: integerFamily(8, true), accepts: "as Int64, in the unit of the type"}},
-		one("Nullable", nullableCodec, "`null`, or what the inner type takes", ""),
-		one("LowCardinality", lowCardinalityCodec, "what the inner type takes", ""),
-		one("Array", arrayCodec, "arrays of what the inner type takes", ""),
-		one("Map", mapCodec, "objects; names are read as keys, and one that stands twice is there twice", ""),
-		one("Tuple", tupleCodec, "arrays of as many elements; where the members have names, objects: missing members take their default, others are passed over", ""),
-		one("Nested", nestedCodec, "arrays of objects; flattened columns `n.a` take arrays, or member `a` of the objects in array `n`", ""),
-		one("JSON", jsonCodec, "objects; the server takes them apart", ""),
+		{names: intervals, family: family{compile: integerFamily(8, true), accepts: "as Int64, in the unit of the type", differs: []string{wrapsAround, emptyNumber, wholeNumber}}},
+		one("Float32", float32Codec, floats, infinite, negativeZero),
+		one("Float64", float64Codec, floats, infinite, negativeZero),
+		one("BFloat16", bfloat16Codec, floats+", by way of Float32 whose lower half is cut off", infinite, negativeZero),
+		one("Decimal", decimalCodec, "numbers and strings of one, exponents included", losesDigits, emptyNumber, booleanNumber),
+		one("Bool", boolCodec, "`true`, `false`, `1`, `0`, and strings of these", quotedBool),
+		one("String", stringCodec, "strings, any bytes included; of a number, boolean, object or array its JSON text as it stands"),
+		one("FixedString", fixedStringCodec, "as String, up to N bytes; shorter ones are padded with zero bytes", fixedText),
+		one("UUID", uuidCodec, "strings of 32 hexadecimal digits, with four hyphens or none"),
+		one("IPv4", ipv4Codec, "strings `1.2.3.4`", leadingZeros),
+		one("IPv6", ipv6Codec, "strings of an IPv6 address; of an IPv4 address, which is mapped (`::ffff:1.2.3.4`)"),
+		one("Date", dateCodec, dates, nearestDate, looseDate, midnightDate),
+		one("Date32", date32Codec, dates, nearestDate, looseDate, midnightDate),
+		one("DateTime", dateTimeCodec, instants+"; numbers of seconds", nearestTime, carriedTime, otherForms, exponentTime),
+		one("DateTime64", dateTime64Codec, instants+"; numbers of ticks of the scale", nearestTime, carriedTime, otherForms, exponentTime, cutFraction),
+		one("Time", timeCodec, "strings `[-]hh:mm:ss` up to 999:59:59, numbers of seconds", carriedTime, shortTime, wholeNumber),
+		one("Time64", time64Codec, "as Time, with a fraction; numbers of ticks of the scale", carriedTime, shortTime, wholeNumber, cutFraction),
+		one("Enum8", enumCodec, enums, nullEnum, wholeNumber),
+		one("Enum16", enumCodec, enums, nullEnum, wholeNumber),
+		one("Nullable", nullableCodec, "`null`, or what the inner type takes"),
+		one("LowCardinality", lowCardinalityCodec, "what the inner type takes"),
+		one("Array", arrayCodec, "arrays of what the inner type takes"),
+		one("Map", mapCodec, "objects; names are read as keys, and one that stands twice is there twice"),
+		one("Tuple", tupleCodec, "arrays of as many elements; where the members have names, objects: missing members take their default, others are passed over", namedArray, twiceInTuple),
+		one("Nested", nestedCodec, "arrays of objects; flattened columns `n.a` take arrays, or member `a` of the objects in array `n`"),
+		one("JSON", jsonCodec, "objects; the server takes them apart"),
 		{names: []string{"Point", "Ring", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}, family: family{compile: geometryCodec, accepts: "arrays of points `[x, y]`, nested as the type says"}},
-		one("SimpleAggregateFunction", aggregateCodec, "what the type of its values takes", ""),
+		one("SimpleAggregateFunction", aggregateCodec, "what the type of its values takes"),
 		refused("it holds states of an aggregate function, which have no JSON form; insert into a table that feeds it", "AggregateFunction"),
 		refused("ch-go cannot carry it", "Variant", "Dynamic", "Geometry", "QBit"),
-		refused("it is the type of the past that JSON has replaced", "Object"),
+		refused("JSON has replaced it", "Object"),
 		refused("it has no values", "Nothing"),
 	}
 }
 
+// Differences from what ClickHouse's JSONEachRow makes of the same JSON, as the documentation words them. The integration tests
+// find every difference there is, and hold it against this list.
 const (
-	floatAccepts   = "numbers, strings of one, `nan`, `inf` and `-inf` as strings, `true` and `false` as 1 and 0"
-	floatDiffers   = "A number beyond the type's range is refused; ClickHouse makes it infinite."
-	dateAccepts    = "strings `YYYY-MM-DD`, also with a midnight behind it; numbers of days since 1970-01-01"
-	dateDiffers    = "A date out of range is refused; ClickHouse takes the nearest, or 1970-01-01."
-	instantAccepts = "strings `YYYY-MM-DD hh:mm:ss[.f…]` with a space or `T`, without seconds, without a time, and with a zone (`Z`, `UTC`, `±hh:mm`) or without"
-	instantDiffers = roundsCut + " One out of range is refused; ClickHouse takes the nearest, or wraps around."
-	enumAccepts    = "strings of a name, numbers of a name, strings of such a number"
+	wrapsAround   = "A number out of range is refused; ClickHouse wraps it around."
+	emptyNumber   = "An empty string is refused; ClickHouse takes it as 0."
+	wholeNumber   = "`1.0`, `1e2` and the like, which have no fraction, are taken; ClickHouse refuses them."
+	infinite      = "A number beyond the type's range is refused; ClickHouse makes it infinite."
+	negativeZero  = "In a LowCardinality, 0 and −0 of one block become whichever came first, since the server takes them as equal."
+	losesDigits   = "Digits beyond the scale must be zeros; ClickHouse cuts them off."
+	booleanNumber = "`true` and `false` are taken as 1 and 0; ClickHouse refuses them."
+	quotedBool    = "Strings are taken; ClickHouse wants the word or the number itself."
+	fixedText     = "Numbers and booleans are taken as their text; ClickHouse refuses them."
+	leadingZeros  = "Leading zeros (`01.2.3.4`) are refused; ClickHouse passes over them."
+	nearestDate   = "A date that is out of range or not in the calendar is refused; ClickHouse takes another one."
+	looseDate     = "Forms other than these are refused; ClickHouse also takes `2024-1-1`, and `true` as a number of days."
+	midnightDate  = "A midnight behind the date is taken; ClickHouse refuses it."
+	nearestTime   = "A time out of range is refused; ClickHouse takes the nearest, or one that is quite different."
+	carriedTime   = "`24:00:00` and a minute 60 are refused; ClickHouse carries them over. A leap second is carried over by both."
+	otherForms    = "Other forms, such as those of e-mail (`29 Feb 2024 12:34:56`) and a year or month alone, are refused; ClickHouse guesses many."
+	exponentTime  = "Numbers with an exponent (`1.7e9`) are taken; ClickHouse refuses them."
+	cutFraction   = "Digits of a text beyond the scale are cut off, by both: the precision of a point in time is the column's choice."
+	shortTime     = "`12:34` is refused, since it may mean hours and minutes; ClickHouse takes it as minutes and seconds."
+	nullEnum      = "A null is the type's default, the lowest number; ClickHouse 26.7 stores 0, which may be no value of the type."
+	namedArray    = "A Tuple with names also takes arrays; ClickHouse wants objects."
+	twiceInTuple  = "Of a member that stands twice the last one counts (or the row is refused, as configured); ClickHouse refuses it."
 )

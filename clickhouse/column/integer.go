@@ -1,6 +1,7 @@
 package column
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 
@@ -28,7 +29,27 @@ func newInteger(width int, signed bool) *integer {
 
 func integerFamily(width int, signed bool) func(*Type, *environment) (*codec, error) {
 	n := newInteger(width, signed)
-	return func(t *Type, _ *environment) (*codec, error) { return wordCodec(t, width, 0, n.parse), nil }
+	return func(t *Type, _ *environment) (*codec, error) {
+		c := wordCodec(t, width, 0, n.parse)
+		words := c.column
+		c.column = func() column { return &integerColumn{wordColumn: *words().(*wordColumn), integer: n} }
+		return c, nil
+	}
+}
+
+// integerColumn spares the commonest numbers the way through wordColumn.
+type integerColumn struct {
+	wordColumn
+	*integer
+}
+
+func (c *integerColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
+	u, err := c.integer.parse(src, s, x)
+	if err != nil {
+		return err
+	}
+	c.put(u, c.integer.width)
+	return nil
 }
 
 func (n *integer) parse(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
@@ -91,7 +112,7 @@ func (n *integer) other(src []byte, s jsonscan.Span, x *scratch) (uint64, error)
 	switch s.Kind {
 	case jsonscan.True:
 		return 1, nil
-	case jsonscan.False:
+	case jsonscan.False, jsonscan.Null:
 		return 0, nil
 	case jsonscan.String, jsonscan.Escaped:
 		text, err := x.string(src, s)
@@ -107,18 +128,25 @@ func (n *integer) other(src []byte, s jsonscan.Span, x *scratch) (uint64, error)
 func wideIntegerFamily(width int, signed bool) func(*Type, *environment) (*codec, error) {
 	return func(t *Type, _ *environment) (*codec, error) {
 		return wideCodec(t, width, func(dst, src []byte, s jsonscan.Span, x *scratch) error {
-			return parseWide(dst, src, s, x, 0, signed)
+			return parseWide(dst, src, s, x, signed)
 		}), nil
 	}
 }
 
-// parseWide reads a number × 10^scale into 16 or 32 bytes.
-func parseWide(dst, src []byte, s jsonscan.Span, x *scratch, scale int, signed bool) error {
+// parseWide reads an integer into 16 or 32 bytes.
+func parseWide(dst, src []byte, s jsonscan.Span, x *scratch, signed bool) error {
+	if s.Kind == jsonscan.Number && src[s.Start] != '-' {
+		if u, err := jsonscan.ParseUint64(src[s.Start:s.End]); err == nil {
+			clear(dst)
+			binary.LittleEndian.PutUint64(dst, u)
+			return nil
+		}
+	}
 	d, err := numberOf(src, s, x)
 	if err != nil {
 		return err
 	}
-	m, err := d.scaled(scale)
+	m, err := d.scaled(0)
 	if err == nil && !m.fits(d.negative, signed, len(dst)) {
 		err = errOverflow
 	}

@@ -64,15 +64,20 @@ type lowCardinalityColumn struct {
 }
 
 func (c *lowCardinalityColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
+	if s.Kind == jsonscan.String && c.codec.width == 0 {
+		c.put(src[s.Start:s.End], keyAt(src, int(s.Start), int(s.End)))
+		return nil
+	}
 	if s.Kind == jsonscan.Null {
 		c.zero()
 		return nil
 	}
-	var v Value
-	if err := c.codec.value(src, s, x, &v); err != nil {
+	x.value = Value{}
+	if err := c.codec.value(src, s, x, &x.value); err != nil {
 		return err
 	}
-	c.put(c.wire(&v))
+	text := c.wire(&x.value)
+	c.put(text, keyOf(text))
 	return nil
 }
 
@@ -90,11 +95,12 @@ func (c *lowCardinalityColumn) zero() {
 		c.key(0)
 		return
 	}
-	c.put(c.wire(&c.codec.zero))
+	text := c.wire(&c.codec.zero)
+	c.put(text, keyOf(text))
 }
 
-func (c *lowCardinalityColumn) put(text []byte) {
-	i := c.dict.index(text, c.rows)
+func (c *lowCardinalityColumn) put(text []byte, k key) {
+	i := c.dict.index(text, k, c.rows)
 	if i >= 1<<(8*c.wide) {
 		c.widen()
 	}

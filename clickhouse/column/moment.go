@@ -131,6 +131,11 @@ func (m *moment) daytime(h, mi, s []byte) bool {
 
 // tail reads a fraction of a second and a zone, both of which may be absent.
 func (m *moment) tail(text []byte) bool {
+	if len(text) == 5 && text[0] == '.' && text[4] == 'Z' { // milliseconds in UTC, the form that most programs write
+		a, b, c := text[1]-'0', text[2]-'0', text[3]-'0'
+		m.nanos, m.zoned = (int32(a)*100+int32(b)*10+int32(c))*1_000_000, true
+		return a <= 9 && b <= 9 && c <= 9
+	}
 	if len(text) > 1 && (text[0] == '.' || text[0] == ',') {
 		n := 1
 		for unit := int32(100_000_000); n < len(text) && text[n]-'0' <= 9; n++ {

@@ -186,3 +186,31 @@ func (m *uint256) putLittle(dst []byte) {
 		binary.LittleEndian.PutUint64(dst[i*8:], m[i])
 	}
 }
+
+// shortDecimal reads a number of up to 18 digits, with a point or without, that needs no more than scale digits after the
+// point, and gives it × 10^scale. What is longer, or has an exponent, is left to parseDecimal.
+func shortDecimal(text []byte, scale int) (u uint64, negative, ok bool) {
+	if len(text) > 0 && text[0] == '-' {
+		negative, text = true, text[1:]
+	}
+	if len(text) == 0 || len(text) > 18 {
+		return 0, false, false
+	}
+	point := len(text) - 1
+	for i, c := range text {
+		d := uint64(c - '0')
+		if d > 9 {
+			if c != '.' || point < len(text)-1 || i == len(text)-1 {
+				return 0, false, false
+			}
+			point = i
+			continue
+		}
+		u = u*10 + d
+	}
+	places := scale - (len(text) - 1 - point)
+	if places < 0 || places+len(text) > 18 {
+		return 0, false, false
+	}
+	return u * uint64(pow10[places]), negative, true
+}

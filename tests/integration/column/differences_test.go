@@ -1,0 +1,79 @@
+package column
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// difference is a kind of values on which this project and the server part, worded as in docs/types.md.
+type difference struct {
+	side  side
+	types string // regular expression for the type as it is in cases
+	json  string // regular expression for the value
+	why   string
+}
+
+// side tells what the difference is.
+type side string
+
+const (
+	onlyThere side = "only there" // refused here, taken by the server
+	onlyHere  side = "only here"  // taken here, refused by the server
+	both      side = "both"       // taken by both, and stored differently
+)
+
+const (
+	intTypes   = `^(U?Int|Interval)`
+	floatTypes = `^(Float|BFloat)`
+)
+
+var differences = []difference{
+	{onlyThere, intTypes, `^-?\d+$`, "A number out of range is refused; ClickHouse wraps it around."},
+	{onlyThere, intTypes + `|^Decimal`, `^""$`, "An empty string is refused; ClickHouse takes it as 0."},
+	{onlyHere, intTypes + `|^Time|^Enum`, `^"?\d+(\.0|[eE]\+?2|e-2)"?$`, "`1.0`, `1e2` and the like, which have no fraction, are taken; ClickHouse refuses them."},
+	{onlyHere, `^UInt`, `^-0$`, "`-0` is 0 for unsigned types too; ClickHouse refuses it there."},
+	{onlyThere, floatTypes, `e\d+$`, "A number beyond the type's range is refused; ClickHouse makes it infinite."},
+	{both, floatTypes, `^-0(\.0)?$`, "In a LowCardinality, 0 and −0 of one block become whichever came first, since the server takes them as equal."},
+	{onlyThere, `^Decimal`, `\.|e-`, "Digits beyond the scale must be zeros; ClickHouse cuts them off."},
+	{onlyHere, `^Decimal`, `^true$`, "`true` and `false` are taken as 1 and 0; ClickHouse refuses them."},
+	{onlyHere, `^Bool`, `^"`, "Strings are taken; ClickHouse wants the word or the number itself."},
+	{onlyHere, `^FixedString`, `^[-\d.e]+$|^true$`, "Numbers and booleans are taken as their text; ClickHouse refuses them."},
+	{onlyThere, `^IPv4`, `^"01`, "Leading zeros (`01.2.3.4`) are refused; ClickHouse passes over them."},
+	{onlyThere, `^Date(32)?$`, `^"\d{4}-\d\d-\d\d"$|^"2024-13|^\d{10}$`, "A date that is out of range or not in the calendar is refused; ClickHouse takes another one."},
+	{onlyThere, `^Date(32)?$`, `^"2024-1-1"$|^true$`, "Forms other than these are refused; ClickHouse also takes `2024-1-1`, and `true` as a number of days."},
+	{onlyHere, `^Date(32)?$`, `00:00:00`, "A midnight behind the date is taken; ClickHouse refuses it."},
+	{onlyThere, `^DateTime`, `^"(1[89]|2106|22|23|9999|0001).*"$|^-?\d+$`, "A time out of range is refused; ClickHouse takes the nearest, or one that is quite different."},
+	{onlyThere, `^(Date)?Time`, `24:00:00|12:60:00`, "`24:00:00` and a minute 60 are refused; ClickHouse carries them over. A leap second is carried over by both."},
+	{onlyThere, `^DateTime`, `Feb|^"2024(02)?"$`, "Other forms, such as those of e-mail (`29 Feb 2024 12:34:56`) and a year or month alone, are refused; ClickHouse guesses many."},
+	{onlyHere, `^DateTime`, `^1\.7e9$`, "Numbers with an exponent (`1.7e9`) are taken; ClickHouse refuses them."},
+	{onlyThere, `^Time`, `^"12:34"$`, "`12:34` is refused, since it may mean hours and minutes; ClickHouse takes it as minutes and seconds."},
+	{onlyHere, `^Tuple\(a`, `^\[`, "A Tuple with names also takes arrays; ClickHouse wants objects."},
+	{onlyHere, `^Tuple\(a`, `"a":1,"a":2`, "Of a member that stands twice the last one counts (or the row is refused, as configured); ClickHouse refuses it."},
+}
+
+var differencesSeen = make([]bool, len(differences))
+
+// known reports whether a difference is one of the list.
+func known(s side, typ, json string) bool {
+	for i, d := range differences {
+		if d.side == s && regexp.MustCompile(d.types).MatchString(typ) && regexp.MustCompile(d.json).MatchString(json) {
+			differencesSeen[i] = true
+			return true
+		}
+	}
+	return false
+}
+
+// checkDifferences demands that each difference of the list was met, and that the documentation has it.
+func checkDifferences(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "types.md"))
+	require.NoError(t, err)
+	for i, d := range differences {
+		require.True(t, differencesSeen[i], "no longer a difference: %s", d.why)
+		require.Contains(t, string(page), d.why)
+	}
+}
