@@ -37,7 +37,7 @@ func (w *Writer) checkExactly(ctx context.Context, l *cluster.Layout) error {
 		return &PermanentError{Err: fmt.Errorf("exactly-once delivery into %s: %w", w.sink, err)}
 	}
 	if err != nil {
-		return fmt.Errorf("checking that repeated blocks would be dropped: %w", err)
+		return &UnavailableError{Shards: []error{fmt.Errorf("checking that repeated blocks would be dropped: %w", err)}}
 	}
 	window := d.Window
 	if window > 2*windowMargin {

@@ -21,6 +21,8 @@ var (
 	ErrHorizon = errors.New("range is older than the table's deduplication window")
 	// ErrCutChanged says that a range was recovered whose rows would not go to the same shards as before.
 	ErrCutChanged = errors.New("range would not be cut into the same blocks as when it was first inserted")
+	// ErrRestarted says that a server was started again while it had a block that it had not acknowledged.
+	ErrRestarted = errors.New("server was restarted under an insert")
 	// ErrClosed says that the Writer was closed.
 	ErrClosed = errors.New("writer is closed")
 )
@@ -82,7 +84,11 @@ type UnavailableError struct {
 }
 
 func (e *UnavailableError) Error() string {
-	return "waiting for ClickHouse: " + errors.Join(e.Shards...).Error()
+	lines := make([]string, len(e.Shards))
+	for i, err := range e.Shards {
+		lines[i] = err.Error()
+	}
+	return "waiting for ClickHouse: " + strings.Join(lines, "; ")
 }
 
 func (e *UnavailableError) Unwrap() []error { return e.Shards }

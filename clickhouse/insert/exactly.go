@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
@@ -27,8 +28,11 @@ func (w *Writer) writeRange(ctx context.Context, source Source, lease delivery.L
 		return Result{}, fmt.Errorf("writing %s: %w", lease.Range(), err)
 	}
 	r := &promise{w: w, j: j, prepared: before, pinned: pinned}
-	if err := w.run(ctx, j, r.keep); err != nil {
+	if err := w.run(ctx, j, r); err != nil {
 		r.remember()
+		if errors.Is(err, delivery.ErrLost) {
+			w.landing.Delete(r.key()) // whoever gets the range will have it as recovered
+		}
 		return w.finish(j, err)
 	}
 	w.landing.Delete(r.key())
@@ -62,23 +66,46 @@ func (r *promise) key() string { return r.j.naming.base }
 // keep records the intent before the first block is sent, and holds every cut against it.
 func (r *promise) keep(ctx context.Context, c *cut) error {
 	if !r.pinned {
-		layout, err := r.j.layout.MarshalBinary()
-		if err != nil {
-			return fmt.Errorf("encoding the shard layout: %w", err)
+		if err := r.record(ctx, c); err != nil {
+			return err
 		}
-		intent := delivery.Intent{Layout: layout, Digest: c.digest}
-		if r.prepared, err = r.j.lease.Prepare(ctx, r.w.sink, intent); err != nil {
-			return fmt.Errorf("recording the intent to write %s: %w", r.j.lease.Range(), err)
-		}
-		r.pinned = true
 	}
-	if first := r.landed(); !first.IsZero() && !r.checked && r.w.forgotten(first) {
+	if r.j.naming.again != 0 {
+		return nil // the rest of a range that was looked up: its blocks have names of their own
+	}
+	if first := r.landed(); !first.IsZero() && r.w.forgotten(first) {
 		return r.lookUp(ctx, c, fmt.Errorf("%w: it was first sent %s ago", ErrHorizon, time.Since(first).Round(time.Second)))
 	}
-	r.checked = true
 	if c.digest != r.prepared.Digest {
 		return r.lookUp(ctx, c, ErrCutChanged)
 	}
+	return r.checkRestart(ctx, c)
+}
+
+// checkRestart has a range looked up whose block may have been lost in a restart but for its name (see restart.go).
+func (r *promise) checkRestart(ctx context.Context, c *cut) error {
+	first := r.landed()
+	if first.IsZero() || r.j.layout.Table.Replicated() || !c.target.traceable() {
+		return nil
+	}
+	restarted, err := r.w.restartedSince(ctx, r.j.layout, first)
+	if err != nil || !restarted {
+		return err
+	}
+	return r.lookUp(ctx, c, ErrRestarted)
+}
+
+// record asks the input to make the intent durable.
+func (r *promise) record(ctx context.Context, c *cut) error {
+	layout, err := r.j.layout.MarshalBinary()
+	if err != nil {
+		return fmt.Errorf("encoding the shard layout: %w", err)
+	}
+	r.prepared, err = r.j.lease.Prepare(ctx, r.w.sink, delivery.Intent{Layout: layout, Digest: c.digest})
+	if err != nil {
+		return fmt.Errorf("recording the intent to write %s: %w", r.j.lease.Range(), err)
+	}
+	r.pinned = true
 	return nil
 }
 
@@ -106,13 +133,41 @@ func (r *promise) remember() {
 	}
 }
 
-// lookUp finds the rows of the range that are in the tables already, where the tables keep where each row comes from.
+// lookUp finds the rows of the range that are in the tables already, where the tables keep where each row comes from, and has the
+// others cut anew: under names that no block has had, because the server may or may not know the range's own.
 func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
-	return errors.New("not yet")
+	if !c.target.traceable() {
+		return &PermanentError{Err: fmt.Errorf("%s: %w", r.j.lease.Range(), why), Advice: adviceTrace(c.target)}
+	}
+	landed, err := r.w.landedOffsets(ctx, c.target, r.j)
+	if err != nil {
+		return err
+	}
+	n, err := r.j.settleLanded(landed)
+	if err != nil {
+		return &PermanentError{Err: err}
+	}
+	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", n, "missing", r.j.source.Len()-n)
+	r.j.naming.again = rand.Uint64() | 1
+	return errCutAgain
 }
 
-// lookUpWhenOld stops a shipment that has been retried for so long that the table may have forgotten the block's name.
-func (s *shipment) lookUpWhenOld(context.Context) error { return nil }
+// errCutAgain has the rows that are not settled cut anew at once.
+var errCutAgain = errors.New("to be cut again")
+
+// lookUpWhenOld has a range looked up that was sent so long ago that the tables may have forgotten its blocks' names.
+func (s *shipment) lookUpWhenOld() error {
+	if s.j.lease == nil {
+		return nil
+	}
+	s.j.mu.Lock()
+	first := s.j.ambiguous
+	s.j.mu.Unlock()
+	if first.IsZero() || !s.w.forgotten(first) {
+		return nil
+	}
+	return fmt.Errorf("%w: %s has been tried for %s", ErrHorizon, s.j.lease.Range(), time.Since(first).Round(time.Second))
+}
 
 // forgotten tells whether a block sent then may no longer be recognised.
 func (w *Writer) forgotten(sent time.Time) bool {

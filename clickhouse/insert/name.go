@@ -14,6 +14,7 @@ import (
 type naming struct {
 	base  string
 	exact bool
+	again uint64 // not 0 for what is left of a range whose other rows were found in the tables
 }
 
 func freshNaming(table string) naming {
@@ -33,6 +34,10 @@ func (n naming) block(shard int, omitted uint64, generation, part int) string {
 	if omitted != 0 {
 		b = append(b, "/without-"...)
 		b = strconv.AppendUint(b, omitted, 16)
+	}
+	if n.again != 0 {
+		b = append(b, "/rest-"...)
+		b = strconv.AppendUint(b, n.again, 16)
 	}
 	if n.exact {
 		return string(b)

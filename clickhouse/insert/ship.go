@@ -29,6 +29,7 @@ type shipment struct {
 	only *cluster.Replica
 	// landing is the replica where the block may be: the only one that would know its name, when the table is not replicated.
 	landing  *cluster.Replica
+	landed   time.Time // when the block was first sent there
 	avoid    []*cluster.Replica
 	last     *cluster.Replica // tried last
 	attempts int
@@ -125,7 +126,7 @@ func (s *shipment) deliver(ctx context.Context) error {
 		if err := pace.wait(ctx); err != nil {
 			return err
 		}
-		if err := s.lookUpWhenOld(ctx); err != nil {
+		if err := s.lookUpWhenOld(); err != nil {
 			return err
 		}
 		err := s.attempt(ctx)
@@ -137,14 +138,22 @@ func (s *shipment) deliver(ctx context.Context) error {
 			return ctx.Err()
 		}
 		s.attempts++
-		done, err := s.treat(ctx, err, pace)
-		if done || err != nil {
+		if done, err := s.treat(ctx, err, pace); done || err != nil {
 			return err
 		}
-		if err := sleep(ctx, s.w.opts.Retries.backoff(s.attempts)); err != nil {
+		if err := sleep(ctx, max(s.w.opts.Retries.backoff(s.attempts), retryAfter(err))); err != nil {
 			return err
 		}
 	}
+}
+
+// retryAfter is how long the replicas in question are left alone: an attempt before would be wasted.
+func retryAfter(err error) time.Duration {
+	var unavailable *cluster.UnavailableError
+	if errors.As(err, &unavailable) {
+		return unavailable.RetryAfter
+	}
+	return 0
 }
 
 // treat does what the error of an attempt calls for. done means that the shipment's rows are settled.
@@ -169,7 +178,7 @@ func (s *shipment) treat(ctx context.Context, err error, pace *pace) (done bool,
 	case RefreshTopology:
 		s.w.opts.Cluster.RequestRefresh()
 	}
-	if errors.Is(err, delivery.ErrLost) || s.attempts >= s.w.opts.Retries.MaxAttempts {
+	if errors.Is(err, ErrRestarted) || errors.Is(err, delivery.ErrLost) || s.attempts >= s.w.opts.Retries.MaxAttempts {
 		return false, s.failure(err)
 	}
 	return false, nil
@@ -197,6 +206,10 @@ func (s *shipment) attempt(ctx context.Context) error {
 			conn.Release(nil)
 			return fmt.Errorf("inserting %s: %w", s.j.lease.Range(), err)
 		}
+	}
+	if err := s.checkRestart(ctx, conn); err != nil {
+		conn.Release(nil)
+		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.w.opts.InsertTimeout, fmt.Errorf("no answer within %s", s.w.opts.InsertTimeout))
 	defer cancel()
@@ -236,8 +249,8 @@ func (s *shipment) remember(err error, sent bool, began time.Time) {
 		return
 	}
 	s.j.mayLand(began)
-	if !s.j.layout.Table.Replicated() {
-		s.landing = replica
+	if !s.j.layout.Table.Replicated() && s.landing == nil {
+		s.landing, s.landed = replica, began
 	}
 }
 
@@ -293,7 +306,7 @@ func (s *shipment) halve(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		sub := &shipment{w: s.w, j: s.j, t: s.t, part: half, only: s.only, landing: s.landing}
+		sub := &shipment{w: s.w, j: s.j, t: s.t, part: half, only: s.only, landing: s.landing, landed: s.landed}
 		if err := sub.run(ctx); err != nil {
 			return err
 		}

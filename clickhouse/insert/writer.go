@@ -109,16 +109,24 @@ func (w *Writer) finish(j *job, err error) (Result, error) {
 	return j.result, nil
 }
 
-// run cuts and sends the batch, again and again while its table changes under it. promise is called with the first cut and
-// each later one before anything of it is sent; nil without a lease.
-func (w *Writer) run(ctx context.Context, j *job, promise func(context.Context, *cut) error) error {
+// run cuts and sends the batch, again and again while its table changes under it. Under exactly-once r holds every cut against what
+// was promised before anything of it is sent; otherwise it is nil.
+func (w *Writer) run(ctx context.Context, j *job, r *promise) error {
 	for {
 		t, err := w.current(ctx)
 		if err != nil {
 			return err
 		}
-		stale, err := w.runOnce(ctx, j, t, promise)
-		if stale == nil {
+		err = w.runOnce(ctx, j, t, r)
+		var stale *staleError
+		switch {
+		case errors.Is(err, errCutAgain):
+			continue
+		case r != nil && errors.Is(err, ErrRestarted):
+			r.remember()
+			j.naming.again = 0
+			continue
+		case !errors.As(err, &stale):
 			return err
 		}
 		if j.cuts++; j.cuts >= w.opts.Retries.MaxAttempts {
@@ -135,29 +143,24 @@ func (w *Writer) run(ctx context.Context, j *job, promise func(context.Context, 
 }
 
 // runOnce makes one cut and sends what of it is not in yet.
-func (w *Writer) runOnce(ctx context.Context, j *job, t *target, promise func(context.Context, *cut) error) (*staleError, error) {
+func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) error {
 	c, err := w.cut(j, t)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() {
 		c.release()
 		j.release(t)
 	}()
 	if n := len(j.result.Rejected); n > 0 && !w.opts.KeepRejected {
-		return nil, &RejectedError{First: j.result.Rejected[0], Count: n}
+		return &RejectedError{First: j.result.Rejected[0], Count: n}
 	}
-	if promise != nil {
-		if err := promise(ctx, c); err != nil {
-			return nil, err
+	if r != nil {
+		if err := r.keep(ctx, c); err != nil {
+			return err
 		}
 	}
-	err = w.send(ctx, j, c)
-	var stale *staleError
-	if errors.As(err, &stale) {
-		return stale, nil
-	}
-	return nil, err
+	return w.send(ctx, j, c)
 }
 
 // current is the target for the cluster's present layout, made anew when that has changed.

@@ -108,7 +108,7 @@ func settings(db, table string) cluster.Config {
 	return cluster.Config{
 		Addresses: servers.Addrs(), Database: db, Table: table,
 		DialTimeout: time.Second, HandshakeTimeout: time.Second, StallTimeout: 500 * time.Millisecond,
-		TopologyRefresh: -1, HealthInterval: time.Hour,
+		TopologyRefresh: -1, HealthInterval: 500 * time.Millisecond,
 	}
 }
 

@@ -1,0 +1,95 @@
+package insert
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+)
+
+// A MergeTree that is not replicated writes a block's name to its deduplication log before it renames the part (MergeTreeSink of
+// ClickHouse 26.7). A server that is killed between the two comes back with the name and without the rows, and drops the block when
+// it is sent again. So a block that may have landed, on a server that has been started since, is not sent again under its name:
+// under at-least-once it gets another one, under exactly-once its rows are looked for.
+
+// checkRestart is asked before a block goes out again to the server where it may be.
+func (s *shipment) checkRestart(ctx context.Context, conn *cluster.Conn) error {
+	if s.landing == nil {
+		return nil
+	}
+	up, err := uptime(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if !startedSince(up, s.landed) {
+		return nil
+	}
+	if s.j.lease == nil {
+		again := *s.part
+		again.name += "/restarted"
+		s.part, s.landing = &again, nil
+		return nil
+	}
+	if s.t.traceable() {
+		return fmt.Errorf("inserting into %s: %w", conn.Replica(), ErrRestarted)
+	}
+	return nil // said at start
+}
+
+// restartedSince tells whether a server that may hold a block of the layout has been started since.
+func (w *Writer) restartedSince(ctx context.Context, l *cluster.Layout, at time.Time) (bool, error) {
+	for i := range l.Shards {
+		conn, err := w.opts.Cluster.Acquire(ctx, l, i)
+		if err != nil {
+			return false, &ShardError{Shard: i, Attempts: 1, Err: err}
+		}
+		up, err := uptime(ctx, conn)
+		conn.Release(err)
+		if err != nil {
+			return false, &ShardError{Shard: i, Attempts: 1, Err: err}
+		}
+		if startedSince(up, at) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// startedSince allows a second for the uptime's resolution, and one for the clock.
+func startedSince(up time.Duration, at time.Time) bool { return up <= time.Since(at)+2*time.Second }
+
+// uptime asks how long the server has been running.
+func uptime(ctx context.Context, conn *cluster.Conn) (time.Duration, error) {
+	var rows [][]string
+	if err := conn.Do(ctx, stringsQuery("SELECT toString(uptime())", 1, &rows)); err != nil {
+		return 0, fmt.Errorf("asking for the server's uptime: %w", err)
+	}
+	if len(rows) != 1 {
+		return 0, fmt.Errorf("asking for the server's uptime: %d rows", len(rows))
+	}
+	seconds, err := strconv.ParseInt(rows[0][0], 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("asking for the server's uptime: %w", err)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// quiet waits until no INSERT of a block whose name begins with base runs on the connection's server: what such an insert is about to
+// write would be missed by a look at the table.
+func quiet(ctx context.Context, conn *cluster.Conn, base string) error {
+	body := "SELECT toString(count()) FROM system.processes WHERE startsWith(Settings['insert_deduplication_token'], " + quoteText(base) + ")"
+	for {
+		var rows [][]string
+		if err := conn.Do(ctx, stringsQuery(body, 1, &rows)); err != nil {
+			return fmt.Errorf("asking for running inserts: %w", err)
+		}
+		if len(rows) == 1 && rows[0][0] == "0" {
+			return nil
+		}
+		if err := sleep(ctx, 200*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,117 @@
+package output
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+	"github.com/benthos-clickhouse/connect/tests/proxy"
+)
+
+// through puts a proxy before each shard's server.
+func through(t *testing.T, db string) (proxies []*proxy.Proxy, w *insert.Writer) {
+	t.Helper()
+	cfg := settings(db, "events")
+	cfg.AddressMap = map[string]string{}
+	for _, n := range servers.Nodes {
+		p := proxy.Run(t, n[0].Addr())
+		proxies = append(proxies, p)
+		cfg.AddressMap[n[0].Addr()] = p.Addr()
+	}
+	return proxies, openOn(t, cfg)
+}
+
+func requireAll(t *testing.T, db string, n int) {
+	t.Helper()
+	rows, distinct := count(t, db)
+	require.Equal(t, fmt.Sprint(n), distinct, "rows lost")
+	require.Equal(t, fmt.Sprint(n), rows, "rows doubled")
+}
+
+func TestALostReplyDoublesNothing(t *testing.T) {
+	db := tables(t)
+	proxies, w := through(t, db)
+	write(t, w, events(0, 1000))
+	for i := 1; i <= 5; i++ {
+		for _, p := range proxies {
+			// The first answer after this is the one that says which columns the server expects; the next one acknowledges.
+			requests := 0
+			p.OnRequest(func(int) {
+				if requests++; requests == 2 {
+					p.CutBeforeReply()
+				}
+			})
+		}
+		result := write(t, w, events(i*1000, i*1000+1000))
+		require.Equal(t, 1000, result.Inserted)
+	}
+	requireAll(t, db, 6000)
+}
+
+func TestAnEndlessHangIsEnded(t *testing.T) {
+	db := tables(t)
+	proxies, w := through(t, db)
+	write(t, w, events(0, 100))
+	proxies[1].Set(proxy.BlackHole)
+	proxies[1].OnRequest(func(int) {})
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.Write(context.WithoutCancel(t.Context()), events(100, 1100), nil)
+		done <- err
+	}()
+	select {
+	case <-done:
+		require.Fail(t, "a batch was decided without one of its shards")
+	case <-time.After(700 * time.Millisecond):
+	}
+	proxies[1].Set(proxy.Pass)
+	proxies[1].Cut()
+	if err := <-done; err != nil {
+		// Its attempts were used up while the shard was silent: the batch is delivered again.
+		var unavailable *insert.UnavailableError
+		require.ErrorAs(t, err, &unavailable)
+		require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30*time.Second, 50*time.Millisecond)
+		write(t, w, events(100, 1100))
+	}
+	_, distinct := count(t, db)
+	require.Equal(t, "1100", distinct)
+}
+
+func TestAServerThatRestartsLosesNothing(t *testing.T) {
+	db := tables(t)
+	w := openOn(t, settings(db, "events"), func(o *insert.Options) {
+		o.Retries = insert.Retries{MaxAttempts: 1000, InitialInterval: 20 * time.Millisecond, MaxInterval: 100 * time.Millisecond}
+	})
+	node := servers.Nodes[1][0]
+	const batches = 40
+	killed := make(chan error, 1)
+	for i := range batches {
+		if i == 10 {
+			node.Kill()
+			go func() { killed <- node.Start(context.Background()) }()
+		}
+		require.Equal(t, 500, write(t, w, events(i*500, i*500+500)).Inserted)
+	}
+	require.NoError(t, <-killed)
+	requireAll(t, db, batches*500)
+}
+
+func TestShardsThatAreAwayAreNamed(t *testing.T) {
+	db := tables(t)
+	proxies, w := through(t, db)
+	write(t, w, events(0, 10))
+	proxies[1].Set(proxy.Refuse)
+	proxies[1].Cut()
+	_, err := w.Write(t.Context(), events(10, 200), nil)
+	var unavailable *insert.UnavailableError
+	require.ErrorAs(t, err, &unavailable)
+	require.ErrorContains(t, err, proxies[1].Addr())
+	require.ErrorContains(t, err, "shard 2")
+	require.ErrorContains(t, w.Ready(t.Context()), proxies[1].Addr())
+	proxies[1].Set(proxy.Pass)
+	require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30*time.Second, 50*time.Millisecond)
+}
