@@ -10,6 +10,9 @@ func (p *processor) Close(context.Context) error {
 	if p.closed.Swap(true) {
 		return nil
 	}
+	if p.watcher != nil {
+		p.watcher.close()
+	}
 	p.joiner.Close()
 	p.metrics.export(true)
 	p.store.Close()

@@ -30,6 +30,7 @@ type processor struct {
 	store    *cache.Store
 	mappings []*bloblang.Executor
 	metrics  *exporter
+	watcher  *watcher  // nil when the binlog is not followed
 	scratch  sync.Pool // of *scratch
 	closed   atomic.Bool
 }
@@ -80,6 +81,9 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 		names[i] = s.join.Dimensions[i].Source.Name
 	}
 	p.metrics = newExporter(res.Metrics(), p.joiner, names)
+	if s.binlog {
+		p.watcher = watch(p.joiner, db, server, s.serverID, s.join.Logger)
+	}
 	return p, nil
 }
 

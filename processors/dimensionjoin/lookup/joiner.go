@@ -30,7 +30,8 @@ type Joiner struct {
 
 	planning sync.Mutex // held while a plan is made
 	current  atomic.Pointer[plan]
-	followed bool // the goroutines of full dimensions run
+	latest   atomic.Pointer[[]planDim] // of the current plan, or of the one that is being made
+	followed bool                      // the goroutines of full dimensions run
 
 	binlogLag atomic.Int64 // nanoseconds
 }
@@ -141,6 +142,7 @@ func (j *Joiner) plan(ctx context.Context) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	j.supersede(p.dims)
 	if err := j.preload(ctx, p); err != nil {
 		return nil, err
 	}
@@ -154,9 +156,20 @@ func (j *Joiner) replan(old *plan) {
 	if !j.current.CompareAndSwap(old, nil) {
 		return
 	}
-	j.log.Warn("the schema of a dimension has changed: reading it again, and forgetting the cached rows")
-	for i := range old.dims {
-		old.dims[i].view.Drop()
+	j.log.Warn("the schema of a dimension may have changed: reading it again")
+}
+
+// supersede makes these the dimensions that changes are applied to, and forgets the rows of schemas that are gone.
+func (j *Joiner) supersede(dims []planDim) {
+	old := j.latest.Swap(&dims)
+	if old == nil {
+		return
+	}
+	for i := range *old {
+		if was, is := &(*old)[i], &dims[i]; was.view != is.view {
+			j.log.Warn("the schema of a dimension has changed: its cached rows are forgotten", "dimension", was.Source.Name)
+			was.view.Drop()
+		}
 	}
 }
 

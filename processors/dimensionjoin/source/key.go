@@ -36,6 +36,10 @@ type KeyColumn struct {
 	Unsigned bool // integers
 	Bits     int  // integers: 8, 16, 24, 32 or 64
 	Zone     *time.Location
+	// Ordinal is the column's place in its table, from 0; -1 when unknown. Logged says that the binlog holds its values in a
+	// form that LoggedKey understands: texts in UTF-8, for example, but not in other character sets.
+	Ordinal int
+	Logged  bool
 }
 
 // Field is the value of a key field in an event: a JSON literal, or the bytes between the quotes of a string.

@@ -120,7 +120,7 @@ func (s *Source) schema(ctx context.Context) (*Schema, error) {
 
 // probe runs the dimension's query for no rows, for the sake of its columns.
 func (s *Source) probe(ctx context.Context) ([]described, error) {
-	query := "SELECT * FROM " + quoteTable(s.cfg.Table) + " LIMIT 0"
+	query := "SELECT " + s.named() + " FROM " + quoteTable(s.cfg.Table) + " LIMIT 0"
 	if s.cfg.Query != "" {
 		null := "NULL"
 		if n := len(s.cfg.Keys); n > 1 {
@@ -140,10 +140,31 @@ func (s *Source) probe(ctx context.Context) ([]described, error) {
 	return describe(types), rows.Close()
 }
 
+// named are the columns that the configuration names, or all: an account may be allowed to read only some.
+func (s *Source) named() string {
+	if len(s.cfg.Columns) == 0 {
+		return "*"
+	}
+	names := slices.Clone(s.cfg.Keys)
+	for _, c := range s.cfg.Columns {
+		names = append(names, c.Name)
+	}
+	if a := s.cfg.AsOf; a != nil {
+		names = append(names, a.From)
+		if a.To != "" {
+			names = append(names, a.To)
+		}
+	}
+	for i := range names {
+		names[i] = quote(names[i])
+	}
+	return strings.Join(names, ",")
+}
+
 // tableColumns reads what the protocol does not tell: BINARY's width, and which texts are MariaDB's JSON and UUID.
 func (s *Source) tableColumns(ctx context.Context) (map[string]tableColumn, error) {
 	database, table := splitTable(s.cfg.Table)
-	rows, err := s.db.QueryContext(ctx, `SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, 0)
+	rows, err := s.db.QueryContext(ctx, `SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_MAXIMUM_LENGTH, 0), ORDINAL_POSITION, COALESCE(CHARACTER_SET_NAME, '')
 		FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ?`, database, table)
 	if err != nil {
 		return nil, err
@@ -153,7 +174,7 @@ func (s *Source) tableColumns(ctx context.Context) (map[string]tableColumn, erro
 	for rows.Next() {
 		var c tableColumn
 		var width uint64
-		if err := rows.Scan(&c.name, &c.dataType, &width); err != nil {
+		if err := rows.Scan(&c.name, &c.dataType, &width, &c.ordinal, &c.charset); err != nil {
 			return nil, err
 		}
 		c.dataType = strings.ToLower(c.dataType)

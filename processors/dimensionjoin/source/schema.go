@@ -103,9 +103,19 @@ func NewSchema(cfg Config, result []ResultColumn) (*Schema, error) {
 
 // tableColumn is what information_schema adds for a column of a table.
 type tableColumn struct {
-	name, dataType string
-	width          int
-	jsonCheck      bool
+	name, dataType, charset string
+	width, ordinal          int // from 1
+	jsonCheck               bool
+}
+
+// isText reports a column whose bytes, as stored, are UTF-8.
+func (t tableColumn) isText() bool {
+	switch t.charset {
+	case "utf8mb4", "utf8mb3", "utf8", "ascii":
+		return strings.HasSuffix(t.dataType, "char") || strings.HasSuffix(t.dataType, "text")
+	default:
+		return false
+	}
 }
 
 func describe(types []*sql.ColumnType) []described {
@@ -189,7 +199,7 @@ func (c *Config) columns(result []described) []Column {
 }
 
 func newKeyColumn(cfg *Config, d described, t tableColumn) (KeyColumn, error) {
-	k := KeyColumn{Name: d.name, Type: d.typ, Zone: cfg.zone()}
+	k := KeyColumn{Name: d.name, Type: d.typ, Zone: cfg.zone(), Ordinal: t.ordinal - 1, Logged: true}
 	base, unsigned := strings.CutPrefix(d.typ, "UNSIGNED ")
 	k.Unsigned = unsigned
 	switch base {
@@ -206,7 +216,7 @@ func newKeyColumn(cfg *Config, d described, t tableColumn) (KeyColumn, error) {
 	case "DECIMAL":
 		k.Kind = KeyDecimal
 	case "CHAR", "VARCHAR", "ENUM", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT":
-		k.Kind = KeyString
+		k.Kind, k.Logged = KeyString, base != "ENUM" && t.isText()
 		if t.dataType == "uuid" {
 			k.Kind = KeyUUID
 		}

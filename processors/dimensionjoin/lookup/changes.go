@@ -1,0 +1,116 @@
+package lookup
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+)
+
+// Watched names a table whose changes concern the join. Database is "" for the connection's own.
+type Watched struct{ Database, Table string }
+
+// Watched lists the tables that the dimensions are read from.
+func (j *Joiner) Watched() []Watched {
+	seen := map[Watched]bool{}
+	var out []Watched
+	for _, d := range j.dims {
+		for _, w := range d.watched() {
+			if !seen[w] {
+				seen[w] = true
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+func (d *dimension) watched() []Watched {
+	names := d.Watch
+	if d.Source.Table != "" {
+		names = append([]string{d.Source.Table}, names...)
+	}
+	out := make([]Watched, len(names))
+	for i, n := range names {
+		if database, table, found := strings.Cut(n, "."); found {
+			out[i] = Watched{database, table}
+		} else {
+			out[i] = Watched{"", n}
+		}
+	}
+	return out
+}
+
+// each calls do for the dimensions that are read from the table.
+func (j *Joiner) each(w Watched, do func(d *planDim, own bool)) {
+	dims := j.latest.Load()
+	if dims == nil {
+		return // nothing has been read yet
+	}
+	for i := range *dims {
+		d := &(*dims)[i]
+		for n, of := range d.watched() {
+			if of == w {
+				do(d, n == 0 && d.Source.Table != "")
+			}
+		}
+	}
+}
+
+// RowChanged applies the image of a changed row, as source.Schema.LoggedKey understands it.
+func (j *Joiner) RowChanged(w Watched, names []string, values []any, skipped []int) {
+	j.each(w, func(d *planDim, own bool) {
+		if !own {
+			d.flush() // which keys of a query's result a row is in, only the server knows
+			return
+		}
+		key, ok := d.schema.LoggedKey(names, values, skipped)
+		switch {
+		case !ok:
+			d.flush()
+		case key == "" && len(d.schema.Keys) > 1:
+		default:
+			if d.view.Invalidate(key) {
+				d.stats.Invalidations.Add(1)
+			}
+		}
+	})
+}
+
+func (d *planDim) flush() {
+	d.view.Flush()
+	d.stats.Flushes.Add(1)
+}
+
+// TableChanged applies a change of a table's definition, or of all its rows at once. The schema is asked for again here, and
+// not by a batch: while the server does not answer, batches go on with what they have.
+func (j *Joiner) TableChanged(w Watched) {
+	j.each(w, func(d *planDim, _ bool) { d.flush() })
+	p := j.current.Load()
+	if p == nil {
+		return
+	}
+	j.each(w, func(d *planDim, _ bool) {
+		schema, err := d.source.Schema(j.life)
+		var unfit *source.SchemaError
+		if errors.As(err, &unfit) || (err == nil && schema.Digest != d.schema.Digest) {
+			j.replan(p)
+		}
+	})
+}
+
+// AnythingChanged makes everything due: changes may have gone by unseen.
+func (j *Joiner) AnythingChanged(reason string) {
+	dims := j.latest.Load()
+	if dims == nil {
+		return
+	}
+	for i := range *dims {
+		(*dims)[i].flush()
+	}
+	j.log.Info("all cached rows will be read again when they are wanted", "reason", reason)
+}
+
+// SetLag notes how far behind the server the news of changes are.
+func (j *Joiner) SetLag(lag time.Duration) { j.binlogLag.Store(int64(lag)) }
