@@ -22,6 +22,7 @@ type typed struct {
 	volatile bool
 	eval     evalFunc
 	parts    []typed // kindTuple: its elements; eval is nil
+	text     string  // the part as Expr.String spells it
 }
 
 type binder struct {
@@ -158,6 +159,7 @@ func (b *binder) bindCall(c *call) (typed, error) {
 		if args[i], err = b.bind(a); err != nil {
 			return typed{}, err
 		}
+		args[i].text = nodeText(a)
 	}
 	f := c.function
 	if len(args) < f.minArgs || f.maxArgs >= 0 && len(args) > f.maxArgs {

@@ -63,9 +63,6 @@ func (b *binder) zoneArgument(f *function, args []typed) (*time.Location, error)
 	if len(args) == 1 {
 		return b.zoneOf(f, t)
 	}
-	if t.kind != kindDateTime && t.kind != kindDateTime64 {
-		return nil, b.refuseArgument(f, t, "only DateTime and DateTime64 take a time zone here")
-	}
 	if args[1].typ.kind != kindString || !args[1].constant {
 		return nil, b.refuse("a time zone that is not a constant string in "+f.name, "", adviceStrategy)
 	}
@@ -77,13 +74,17 @@ func (b *binder) zoneArgument(f *function, args []typed) (*time.Location, error)
 	return b.zoneOf(f, t)
 }
 
+const zoneNeedsClock = "a time zone goes with DateTime and DateTime64 only"
+
 func bindToYYYYMM(b *binder, f *function, args []typed) (binding, error) {
 	t, result := args[0].typ, integerType(4, false)
 	switch {
-	case len(args) == 1 && (t.kind == kindDate || t.kind == kindDate32):
+	case len(args) == 2 && !t.isClock():
+		return binding{}, b.refuseArgument(f, t, zoneNeedsClock)
+	case t.kind == kindDate, t.kind == kindDate32:
 		apply := func(_ *frame, args []datum) (datum, error) { return datum{u: yearMonth(civil(int64(args[0].u)))}, nil }
 		return binding{result: result, apply: apply}, nil
-	case t.kind == kindDateTime, t.kind == kindDateTime64:
+	case t.isClock():
 		zone, err := b.zoneArgument(f, args)
 		if err != nil {
 			return binding{}, err
@@ -99,10 +100,12 @@ func bindToYYYYMM(b *binder, f *function, args []typed) (binding, error) {
 func bindToDate(b *binder, f *function, args []typed) (binding, error) {
 	t := args[0].typ
 	switch {
-	case len(args) == 1 && (t.kind == kindDate || t.kind == kindDate32):
+	case len(args) == 2 && !t.isClock():
+		return binding{}, b.refuseArgument(f, t, zoneNeedsClock)
+	case t.kind == kindDate, t.kind == kindDate32:
 		apply := func(_ *frame, args []datum) (datum, error) { return datum{u: dateType.truncate(args[0].u)}, nil }
 		return binding{result: dateType, apply: apply}, nil
-	case t.kind == kindDateTime, t.kind == kindDateTime64:
+	case t.isClock():
 		zone, err := b.zoneArgument(f, args)
 		if err != nil {
 			return binding{}, err
@@ -112,7 +115,7 @@ func bindToDate(b *binder, f *function, args []typed) (binding, error) {
 			return datum{u: dateType.truncate(uint64(dayOf(at(args[0]))))}, nil
 		}
 		return binding{result: dateType, apply: apply}, nil
-	case len(args) == 1 && t.kind == kindInt && t.size <= 4:
+	case t.kind == kindInt && t.size <= 4:
 		return b.toDateOfNumber(f, t)
 	}
 	return binding{}, b.refuseArgument(f, t, "it takes Date, Date32, DateTime, DateTime64 and integers of up to 32 bits here")

@@ -20,9 +20,11 @@ func (e *Expr) Columns() []string { return slices.Clone(e.columns) }
 func (e *Expr) Source() string { return e.source }
 
 // String spells the expression with every operator as the function it stands for. It parses to the same expression.
-func (e *Expr) String() string {
+func (e *Expr) String() string { return nodeText(e.root) }
+
+func nodeText(n node) string {
 	var b strings.Builder
-	e.root.write(&b)
+	n.write(&b)
 	return b.String()
 }
 

@@ -3,6 +3,8 @@ package sharding
 import (
 	"fmt"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // function is one entry of the table that the parser, the binder and the documentation share.
@@ -127,7 +129,7 @@ func (b *binder) refuseArgument(f *function, t valueType, reason string) error {
 func bindRand(b *binder, _ *function, args []typed) (binding, error) {
 	var salt uint64
 	for _, a := range args {
-		salt = mix64(salt + uint64(len(a.typ.name)) + 1)
+		salt = mix64(salt + xxhash.Sum64String(a.text) + 1)
 	}
 	apply := func(f *frame, _ []datum) (datum, error) {
 		return datum{u: uint64(uint32(mix64(f.rec.draw() ^ salt)))}, nil

@@ -129,6 +129,9 @@ func (t valueType) bits(u uint64) uint64 {
 // isText says that the value stands in datum.b as text.
 func (t valueType) isText() bool { return t.kind == kindString || t.kind == kindFixedString }
 
+// isClock says that the value is a moment, which a time zone turns into a date.
+func (t valueType) isClock() bool { return t.kind == kindDateTime || t.kind == kindDateTime64 }
+
 // isInteger says that arithmetic takes the type.
 func (t valueType) isInteger() bool { return t.kind == kindInt }
 
