@@ -74,7 +74,7 @@ func Compile(paths [][]Step, opts Options) (*Fields, error) {
 		if path[0].Name == "" {
 			return nil, &PathError{Path: formatPath(path), Reason: "begins with an index, but a document is an object"}
 		}
-		if len(path) > opts.MaxDepth {
+		if len(path) > opts.MaxDepth { // so that the scanner, where it follows a path, need not count
 			return nil, &PathError{Path: formatPath(path), Reason: fmt.Sprintf("is deeper than MaxDepth %d", opts.MaxDepth)}
 		}
 		at := int32(0)

@@ -109,9 +109,6 @@ func (s *Scanner) fail(offset int, reason string) int {
 // no call for a string, and looks at each byte that may differ once. What fails one of its tests goes on to a method that takes
 // in the unusual as well.
 func (s *Scanner) object(at int32, p, depth int) int {
-	if depth > s.f.opts.MaxDepth {
-		return s.fail(p-1, "nested too deep")
-	}
 	doc, t := s.doc, &s.names[at]
 	s.visit++
 	visit := s.visit

@@ -42,8 +42,11 @@ func TestScanFindsSpans(t *testing.T) {
 	want := []string{"12", `t\n`, "null", `{"q":{}, "d":null}`, "v", "true", "", "", "", `t\n`}
 	kinds := []Kind{Number, Escaped, Null, Object, String, True, Missing, Missing, Missing, Escaped}
 	s := f.NewScanner()
-	for range 3 { // the second and third time with predictions
-		spans := make([]Span, len(paths))
+	spans := make([]Span, len(paths))
+	for range 3 { // the second and third time with predictions, and with spans that hold other values
+		for i := range spans {
+			spans[i] = Span{Start: 1, End: 3, Kind: Object}
+		}
 		require.NoError(t, s.Scan([]byte(doc), spans))
 		for i := range paths {
 			require.Equal(t, want[i], string(spans[i].Bytes([]byte(doc))), paths[i])
@@ -107,6 +110,7 @@ func TestUnknown(t *testing.T) {
 	for range 3 {
 		for doc, want := range map[string][]string{
 			`{"a":1,"b":{"x":1}}`:                  nil,
+			"{ \"x\" : 1 ,\n\"yy\":2}":              {"x", "yy"},
 			`{"x":1,"a":1,"y":{"z":1},"x":1,"":1}`: {"x", "y", "x", ""},
 			`{"q\"uote":1,"\u0061":1}`:             {`q\"uote`},
 		} {

@@ -78,7 +78,7 @@ func skipSpace(doc []byte, p int) int {
 func numberEnd(doc []byte, p int) int {
 	// Most are a few digits before a comma.
 	x := word(doc, p)
-	if n := firstByte(nonDigits(x)); n < 8 && byte(x>>(8*n)) == ',' && (n == 1 || n > 1 && byte(x) != '0') {
+	if n := firstByte(nonDigits(x)); n < 8 && byte(x>>(8*n)) == ',' && (n == 1 || byte(x) != '0') {
 		return p + n
 	}
 	if doc[p] == '-' {

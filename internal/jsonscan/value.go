@@ -33,9 +33,6 @@ func (s *Scanner) value(at int32, p, depth int) int {
 
 // array reads an array some of whose elements belong to nodes, from behind its bracket to behind its closing one.
 func (s *Scanner) array(n *node, p, depth int) int {
-	if depth > s.f.opts.MaxDepth {
-		return s.fail(p-1, "nested too deep")
-	}
 	p = skipSpace(s.doc, p)
 	if p < len(s.doc) && s.doc[p] == ']' {
 		return p + 1
