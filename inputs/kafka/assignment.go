@@ -153,10 +153,12 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 	out := map[string]map[int32]kgo.Offset{}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var resume map[string][]int32
 	for topic, nums := range offsets {
 		out[topic] = map[int32]kgo.Offset{}
 		for num := range nums {
 			tp := topicPart{topic, num}
+			resume = addPart(resume, tp)
 			if old := s.parts[tp]; old != nil {
 				old.lose(errExpired)
 				delete(s.parts, tp)
@@ -172,6 +174,8 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 			out[topic][num] = kgo.NewOffset().At(max(p.from, b.start[tp]))
 		}
 	}
+	// A partition that was paused when it went is still paused now.
+	s.client.ResumeFetchPartitions(resume)
 	return out, nil
 }
 

@@ -6,9 +6,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/rpc"
+	"slices"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -121,6 +124,23 @@ func (w *warehouse) count() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.rows)
+}
+
+// requireAll waits until every one of the rows is there.
+func (w *warehouse) requireAll(t *testing.T, want map[string]bool) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		var missing []string
+		for r := range want {
+			if w.rows[r] == 0 {
+				missing = append(missing, r)
+			}
+		}
+		slices.Sort(missing)
+		assert.Empty(c, missing[:min(len(missing), 5)], "%d of %d rows are missing", len(missing), len(want))
+	}, 60*time.Second, 20*time.Millisecond)
 }
 
 // requireExactly asserts that each of the rows is there once, and nothing else.
