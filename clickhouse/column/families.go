@@ -125,7 +125,7 @@ const (
 	exponentTime  = "Numbers with an exponent (`1.7e9`) are taken; ClickHouse refuses them."
 	cutFraction   = "Digits of a text beyond the scale are cut off, by both: the precision of a point in time is the column's choice."
 	shortTime     = "`12:34` is refused, since it may mean hours and minutes; ClickHouse takes it as minutes and seconds."
-	nullEnum      = "A null is the type's default, the lowest number; ClickHouse 26.7 stores 0, which may be no value of the type."
+	nullEnum      = "A null, and a member that a tuple lacks, is the type's default, the lowest number; ClickHouse 26.7 stores 0, which may be no value of the type."
 	namedArray    = "A Tuple with names also takes arrays; ClickHouse wants objects."
 	twiceInTuple  = "Of a member that stands twice the last one counts (or the row is refused, as configured); ClickHouse refuses it."
 )

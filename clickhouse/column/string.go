@@ -44,7 +44,7 @@ type stringColumn struct {
 const markEvery = 64
 
 func (c *stringColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
-	if s.Kind == jsonscan.String {
+	if s.Kind == jsonscan.String && !c.versioned {
 		c.put(src[s.Start:s.End])
 		return nil
 	}

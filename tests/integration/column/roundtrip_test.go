@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ClickHouse/ch-go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
@@ -33,10 +32,14 @@ var wrappers = []wrapper{
 	{"Map value, LowCardinality", "Map(LowCardinality(String), LowCardinality(Nullable(%s)))", `{"k":%[1]s,"l":null}`, lowCardinality},
 	{"Tuple", "Tuple(String, %s)", `["x",%s]`, always},
 	{"Tuple with names", "Tuple(a Nullable(Int8), `b c` %s)", `{"b c":%s}`, always},
-	{"Nested", "Nested(a %s, b UInt8)", `[{"a":%s},{"b":2}]`, always},
+	{"Nested", "Nested(a %s, b UInt8)", `[{"a":%[1]s},{"b":2,"a":%[1]s}]`, always},
+	{"Nested, incomplete", "Nested(a %s, b UInt8)", `[{"a":%s},{"b":2}]`, notEnum},
 }
 
 func always(string) bool { return true }
+
+// notEnum keeps enumerations from where the server would store a 0 that they do not have, and then fail to read it.
+func notEnum(typ string) bool { return !strings.HasPrefix(typ, "Enum") }
 
 func scalar(typ string) bool {
 	for _, composite := range []string{"Array", "Map", "Tuple", "Nested", "JSON", "Point", "Ring", "Polygon", "LineString", "Multi"} {
@@ -54,21 +57,20 @@ func lowCardinality(typ string) bool {
 
 // TestRoundTrip writes each value of each type in each wrapper, here and by the server, and compares what the server then has.
 func TestRoundTrip(t *testing.T) {
-	client := node.Client(t)
 	for _, c := range cases {
 		for _, typ := range c.types {
 			for _, w := range wrappers {
 				if !w.allow(typ) {
 					continue
 				}
-				t.Run(typ+"/"+w.name, func(t *testing.T) { compare(t, client, typ, w, c.values) })
+				t.Run(typ+"/"+w.name, func(t *testing.T) { compare(t, typ, w, c.values) })
 			}
 		}
 	}
 	checkDifferences(t)
 }
 
-func compare(t *testing.T, client *ch.Client, typ string, w wrapper, values []string) {
+func compare(t *testing.T, typ string, w wrapper, values []string) {
 	full := fmt.Sprintf(w.typ, typ)
 	for _, table := range []string{"ours", "theirs"} {
 		mustPost(t, nil, "DROP TABLE IF EXISTS "+table)
@@ -96,7 +98,7 @@ func compare(t *testing.T, client *ch.Client, typ string, w wrapper, values []st
 		}
 	}
 	if b.Rows() > 0 {
-		insert(t, client, "ours", b)
+		insert(t, node.Client(t), "ours", b)
 	}
 	reference(t, docs.String())
 	ours, theirs := stored(t, "ours"), stored(t, "theirs")
