@@ -48,11 +48,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
-	var exit *exec.ExitError
+	var failed *commandError
 	switch {
 	case err == nil, errors.Is(err, flag.ErrHelp):
-	case errors.As(err, &exit):
-		os.Exit(max(exit.ExitCode(), 1)) // the command's own verdict, which it has explained itself
+	case errors.As(err, &failed) && failed.code() != notStarted:
+		os.Exit(failed.code()) // the command has explained itself
 	default:
 		fmt.Fprintln(os.Stderr, "services:", err)
 		os.Exit(1)
@@ -153,7 +153,23 @@ func runCommand(ctx context.Context, command []string, env []variable, stdout, s
 		cmd.Env = append(cmd.Env, v.Name+"="+v.Value)
 	}
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("running %s: %w", command[0], err)
+		return fmt.Errorf("running %s: %w", command[0], &commandError{err})
 	}
 	return nil
+}
+
+// notStarted is the code of a shell for a command that it cannot start.
+const notStarted = 127
+
+// commandError is how the command after -- ended.
+type commandError struct{ error }
+
+func (e *commandError) Unwrap() error { return e.error }
+
+func (e *commandError) code() int {
+	var exit *exec.ExitError
+	if errors.As(e.error, &exit) {
+		return max(exit.ExitCode(), 1)
+	}
+	return notStarted
 }
