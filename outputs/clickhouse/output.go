@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -134,10 +135,17 @@ func (o *output) lookBefore() error {
 		return c.Close()
 	}
 	if permanent(err) {
-		return err
+		return oneLine{err}
 	}
 	return nil
 }
+
+// oneLine shows an error that joins several as a log or a terminal wants it.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+
+func (e oneLine) Unwrap() error { return e.error }
 
 // open connects to the cluster and prepares the writer.
 func (o *output) open(ctx context.Context) (*cluster.Cluster, *insert.Writer, error) {
@@ -169,14 +177,17 @@ func (o *output) Connect(ctx context.Context) error {
 		return service.ErrEndOfInput
 	}
 	if w := o.writer.Load(); w != nil {
-		return w.Ready(ctx)
+		if err := w.Ready(ctx); err != nil {
+			return oneLine{err}
+		}
+		return nil
 	}
 	c, w, err := o.open(ctx)
 	if err != nil {
 		if permanent(err) {
 			return o.stop(err)
 		}
-		return fmt.Errorf("waiting for ClickHouse: %w", err)
+		return fmt.Errorf("waiting for ClickHouse: %w", oneLine{err})
 	}
 	o.cluster = c
 	o.writer.Store(w)
@@ -187,7 +198,7 @@ func (o *output) Connect(ctx context.Context) error {
 // goroutines.
 func (o *output) stop(err error) error {
 	if o.stopped.CompareAndSwap(nil, &err) {
-		o.log.Errorf("Stopping, because no retry can cure this: %v", err)
+		o.log.Errorf("Stopping, because no retry can cure this: %v", oneLine{err})
 	}
 	return service.ErrEndOfInput
 }

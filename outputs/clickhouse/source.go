@@ -1,12 +1,10 @@
 package clickhouse
 
 import (
-	"errors"
 	"fmt"
 	"sort"
 	"strconv"
 
-	"github.com/redpanda-data/benthos/v4/public/bloblang"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
@@ -243,10 +241,7 @@ func (s *source) lookUp(name string) (any, bool) { return s.message.MetaGetMut(n
 func (s *source) compute(rec *insert.Record) error {
 	for i := range s.computed {
 		v, err := s.query(i, rec)
-		switch {
-		case errors.Is(err, bloblang.ErrRootDeleted):
-			v = column.Missing{}
-		case err != nil:
+		if err != nil {
 			return fmt.Errorf("mapping of column %q: %w", s.computed[i].column, err)
 		}
 		s.values[i] = v
@@ -256,14 +251,33 @@ func (s *source) compute(rec *insert.Record) error {
 }
 
 func (s *source) query(i int, rec *insert.Record) (any, error) {
+	mapping := s.computed[i].mapping
 	if s.records == nil {
-		return s.mapped[i].QueryValue(s.at)
+		return mappedValue(s.mapped[i].Query(s.at))
 	}
 	m := s.message.Copy()
 	m.SetBytes(rec.JSON)
 	m.MetaDelete(delivery.MetaRecords)
 	m.MetaSetMut("kafka_offset", int(rec.Provenance.Offset))
-	return m.BloblangQueryValue(s.computed[i].mapping)
+	return mappedValue(m.BloblangQuery(mapping))
+}
+
+// mappedValue takes the value out of the message that a mapping made. The library's own query for a value leaves `this` undefined
+// (benthos 4.80).
+func mappedValue(m *service.Message, err error) (any, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case m == nil:
+		return column.Missing{}, nil // root = deleted()
+	case m.HasStructured():
+		return m.AsStructured()
+	}
+	text, err := m.AsBytes()
+	if err != nil || string(text) == "null" {
+		return nil, err // a message cannot tell null from the string "null", and a mapping means the former
+	}
+	return string(text), nil
 }
 
 // original makes a message of record i as it came, for the dead letter.
