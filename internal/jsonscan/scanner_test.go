@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -110,7 +111,7 @@ func TestUnknown(t *testing.T) {
 	for range 3 {
 		for doc, want := range map[string][]string{
 			`{"a":1,"b":{"x":1}}`:                  nil,
-			"{ \"x\" : 1 ,\n\"yy\":2}":              {"x", "yy"},
+			"{ \"x\" : 1 ,\n\"yy\":2}":             {"x", "yy"},
 			`{"x":1,"a":1,"y":{"z":1},"x":1,"":1}`: {"x", "y", "x", ""},
 			`{"q\"uote":1,"\u0061":1}`:             {`q\"uote`},
 		} {
@@ -287,4 +288,21 @@ func TestAllocations(t *testing.T) {
 			}
 		}
 	}))
+}
+
+func TestFieldsAreShared(t *testing.T) {
+	f := compile(t, Options{}, "a", "b.c")
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			s, spans := f.NewScanner(), make([]Span, 2)
+			for i := range 200 {
+				doc := fmt.Appendf(nil, `{"u%d":0,"b":{"c":%d},"a":%d}`, i, worker, i)
+				if s.Scan(doc, spans) != nil || string(spans[0].Bytes(doc)) != fmt.Sprint(i) || string(spans[1].Bytes(doc)) != fmt.Sprint(worker) {
+					t.Errorf("wrong spans %v of %s", spans, doc)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
