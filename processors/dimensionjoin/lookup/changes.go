@@ -62,31 +62,33 @@ func (j *Joiner) each(w Watched, do func(d *planDim, own bool)) {
 func (j *Joiner) RowChanged(w Watched, names []string, values []any, skipped []int) {
 	j.each(w, func(d *planDim, own bool) {
 		if !own {
-			d.flush() // which keys of a query's result a row is in, only the server knows
+			j.flush(d) // which keys of a query's result a row is in, only the server knows
 			return
 		}
 		key, ok := d.schema.LoggedKey(names, values, skipped)
 		switch {
 		case !ok:
-			d.flush()
+			j.flush(d)
 		case key == "" && len(d.schema.Keys) > 1:
 		default:
 			if d.view.Invalidate(key) {
 				d.stats.Invalidations.Add(1)
 			}
+			j.echo(d.view, key, false)
 		}
 	})
 }
 
-func (d *planDim) flush() {
+func (j *Joiner) flush(d *planDim) {
 	d.view.Flush()
 	d.stats.Flushes.Add(1)
+	j.echo(d.view, "", true)
 }
 
 // TableChanged applies a change of a table's definition, or of all its rows at once. The schema is asked for again here, and
 // not by a batch: while the server does not answer, batches go on with what they have.
 func (j *Joiner) TableChanged(w Watched) {
-	j.each(w, func(d *planDim, _ bool) { d.flush() })
+	j.each(w, func(d *planDim, _ bool) { j.flush(d) })
 	p := j.current.Load()
 	if p == nil {
 		return
@@ -107,7 +109,7 @@ func (j *Joiner) AnythingChanged(reason string) {
 		return
 	}
 	for i := range *dims {
-		(*dims)[i].flush()
+		j.flush(&(*dims)[i])
 	}
 	j.log.Info("all cached rows will be read again when they are wanted", "reason", reason)
 }

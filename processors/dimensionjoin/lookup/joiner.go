@@ -33,6 +33,7 @@ type Joiner struct {
 	latest   atomic.Pointer[[]planDim] // of the current plan, or of the one that is being made
 	followed bool                      // the goroutines of full dimensions run
 
+	echoes    echo
 	binlogLag atomic.Int64 // nanoseconds
 }
 

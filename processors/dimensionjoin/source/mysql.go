@@ -33,6 +33,7 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	cfg.ParseTime = false
 	cfg.ColumnsWithAlias = false
 	cfg.MultiStatements = false
+	cfg.Logger = &mysql.NopLogger{} // what matters comes back as an error
 	cfg.Collation = ""
 	if err := cfg.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, nil, fmt.Errorf("applying the connection's character set: %w", err)

@@ -292,3 +292,15 @@ dimensions: [ { name: str, table: str, key: { id: this.id }, target: row } ]
 	require.JSONEq(t, `{"id":1,"x":"y","row":{"v":{"a":[1]},"n":1.50}}`, content(t, got[1]))
 	require.True(t, errors.Is(got[2].GetError(), lookup.ErrNotObject))
 }
+
+// shown is how an error prints a key.
+func shown(literal string) string {
+	switch literal[0] {
+	case '{':
+		return "that is an object"
+	case '[':
+		return "that is an array"
+	default:
+		return literal
+	}
+}
