@@ -211,7 +211,11 @@ func (c *Cluster) allNodes() []*node {
 	return all
 }
 
-// watchTopology refreshes every TopologyRefresh, and when asked, at most once a second.
+// refreshRetry is the time to the next discovery after one that failed: a definition that is being changed host by host
+// is the same everywhere a moment later.
+const refreshRetry = 5 * time.Second
+
+// watchTopology refreshes every TopologyRefresh, sooner after a failure, and when asked; at most once a second.
 func (c *Cluster) watchTopology(ctx context.Context) {
 	var tick <-chan time.Time
 	if c.cfg.TopologyRefresh > 0 {
@@ -219,15 +223,21 @@ func (c *Cluster) watchTopology(ctx context.Context) {
 		defer t.Stop()
 		tick = t.C
 	}
+	var retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick:
+		case <-retry:
 		case <-c.asked:
 		}
+		retry = nil
 		if _, err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
 			c.log.Warn("topology could not be refreshed, keeping the last one", "error", err)
+			if c.cfg.TopologyRefresh > 0 {
+				retry = time.After(refreshRetry)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -326,9 +336,11 @@ func (c *Cluster) anywhere(ctx context.Context, f func(*Conn) error) error {
 	return worst(failed)
 }
 
-// on runs f on a connection to the address.
+// on runs f on a connection to the address, if there is one to be had within QueryTimeout.
 func (c *Cluster) on(ctx context.Context, address string, f func(*Conn) error) error {
-	conn, err := c.node(address).acquire(ctx, nil)
+	within, cancel := context.WithTimeout(ctx, c.cfg.QueryTimeout)
+	defer cancel()
+	conn, err := c.node(address).acquire(within, nil)
 	if err != nil {
 		return err
 	}

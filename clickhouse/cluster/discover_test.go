@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -146,4 +147,25 @@ func TestShardsWhoseEveryReplicaIsWritten(t *testing.T) {
 	require.Nil(t, l.WriteEach())
 	l.Shards[0].InternalReplication, l.Shards[1].InternalReplication = false, false
 	require.Equal(t, []uint32{1}, l.WriteEach(), "a single replica is no matter")
+}
+
+func TestFatal(t *testing.T) {
+	auth := &AuthenticationError{User: "u", Address: "a:1", Err: errDown}
+	tests := map[string]struct {
+		err  error
+		want bool
+	}{
+		"nothing":                  {nil, false},
+		"any error":                {errDown, false},
+		"wrapped":                  {fmt.Errorf("discovering: %w", &AddressError{Address: "a:1", Err: auth}), true},
+		"some refuse":              {&UnavailableError{Shard: 1, Attempts: []error{auth, errDown}}, false},
+		"all refuse":               {&UnavailableError{Shard: 1, Attempts: []error{auth, &CircuitOpenError{Cause: auth}}}, true},
+		"nobody was there":         {&UnreachableError{}, false},
+		"one of several checks":    {errors.Join(&UnavailableError{Attempts: []error{errDown}}, &CheckError{}), true},
+		"several that will pass":   {errors.Join(errDown, &StalledError{}), false},
+		"a recorded shard is gone": {fmt.Errorf("resolving: %w", &ShardGoneError{}), true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) { require.Equal(t, test.want, Fatal(test.err)) })
+	}
 }

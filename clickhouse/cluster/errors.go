@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -267,27 +268,26 @@ func (e *CheckError) Error() string {
 }
 
 // Fatal tells whether the error will be the same on every further try, until somebody changes configuration or servers.
+// That nobody answers is fatal only if everybody refused.
 func Fatal(err error) bool {
-	var (
-		config      *ConfigError
-		notFound    *TableNotFoundError
-		notDist     *NotDistributedError
-		notTable    *NotATableError
-		engine      *EngineError
-		macro       *MacroError
-		noCluster   *ClusterNotFoundError
-		auth        *AuthenticationError
-		privilege   *PrivilegeError
-		structure   *StructureError
-		check       *CheckError
-		unreachable *UnreachableError
-	)
-	if errors.As(err, &unreachable) {
-		return false
+	switch e := err.(type) {
+	case *ConfigError, *TableNotFoundError, *NotDistributedError, *NotATableError, *EngineError, *MacroError, *ClusterNotFoundError,
+		*AuthenticationError, *PrivilegeError, *StructureError, *CheckError, *ShardGoneError:
+		return true
+	case *UnreachableError:
+		return allFatal(e.Attempts)
+	case *UnavailableError:
+		return allFatal(e.Attempts)
+	case interface{ Unwrap() error }:
+		return Fatal(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), Fatal)
 	}
-	return errors.As(err, &config) || errors.As(err, &notFound) || errors.As(err, &notDist) || errors.As(err, &notTable) ||
-		errors.As(err, &engine) || errors.As(err, &macro) || errors.As(err, &noCluster) || errors.As(err, &auth) ||
-		errors.As(err, &privilege) || errors.As(err, &structure) || errors.As(err, &check)
+	return false
+}
+
+func allFatal(errs []error) bool {
+	return len(errs) > 0 && !slices.ContainsFunc(errs, func(err error) bool { return !Fatal(err) })
 }
 
 // typed turns a server's exception about who may do what into an error that says what to do; others pass unchanged.

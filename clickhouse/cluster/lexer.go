@@ -127,18 +127,17 @@ func unescape(b *strings.Builder, s string) (int, error) {
 	if len(s) < 2 {
 		return 0, fmt.Errorf("a quotation is not closed")
 	}
-	switch c := s[1]; c {
-	case 'x':
+	switch c := s[1]; {
+	case c == 'x':
 		if len(s) < 4 || hexDigit(s[2]) < 0 || hexDigit(s[3]) < 0 {
 			return 0, fmt.Errorf("escape sequence %q is not complete", s[:min(4, len(s))])
 		}
 		b.WriteByte(byte(hexDigit(s[2])<<4 | hexDigit(s[3])))
 		return 4, nil
-	case 'N':
-		return 2, nil
-	case 'a', 'b', 'e', 'f', 'n', 'r', 't', 'v', '0':
+	case c == 'N':
+	case strings.IndexByte("abefnrtv0", c) >= 0:
 		b.WriteByte("\a\b\x1b\f\n\r\t\v\x00"[strings.IndexByte("abefnrtv0", c)])
-	case '\\', '\'', '"', '`', '/', '=':
+	case strings.IndexByte("\\'\"`/=", c) >= 0, c < 0x20:
 		b.WriteByte(c)
 	default:
 		b.WriteByte('\\')

@@ -54,6 +54,22 @@ func TestColumnAddedIsTakenUp(t *testing.T) {
 	require.False(t, ok, "a layout that was handed out does not change")
 }
 
+func TestChangesAreTakenUpUnasked(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events")
+	cfg.TopologyRefresh = 50 * time.Millisecond
+	c := open(t, cfg)
+	changed := c.Changed()
+	servers.Exec(t, fmt.Sprintf("ALTER TABLE %s.events_local ADD COLUMN extra UInt8", db))
+	select {
+	case <-changed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("the change was not noticed")
+	}
+	_, ok := c.Layout().Table.Column("extra")
+	require.True(t, ok)
+}
+
 func TestTopologyChangeIsTakenUp(t *testing.T) {
 	db := tables(t)
 	cfg := config(db, "events")
