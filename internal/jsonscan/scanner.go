@@ -115,9 +115,10 @@ func (s *Scanner) object(at int32, p, depth int) int {
 	if p = skipSpace(doc, p); p < len(doc) && doc[p] == '}' {
 		return p + 1
 	}
-	prev := &t.entries[headEntry]
+	entries := t.entries[:cap(t.entries)] // which no learning moves
+	prev := &entries[headEntry]
 	for {
-		e, nameAt := &t.entries[prev.next], p
+		e, nameAt := &entries[prev.next], p
 	name:
 		tail := p + int(e.tailAt)
 		if p >= 0 && p <= len(doc)-8 && tail >= 0 && tail <= len(doc)-8 && e.match == byEnds &&
@@ -131,7 +132,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 			if e, p = s.lookup(t, prev, p); p < 0 {
 				return p
 			}
-			if e != &t.entries[anonymousEntry] {
+			if e != &entries[anonymousEntry] {
 				prev = e
 			}
 		}

@@ -110,10 +110,11 @@ func TestUnknown(t *testing.T) {
 	s := f.NewScanner()
 	for range 3 {
 		for doc, want := range map[string][]string{
-			`{"a":1,"b":{"x":1}}`:                  nil,
-			"{ \"x\" : 1 ,\n\"yy\":2}":             {"x", "yy"},
-			`{"x":1,"a":1,"y":{"z":1},"x":1,"":1}`: {"x", "y", "x", ""},
-			`{"q\"uote":1,"\u0061":1}`:             {`q\"uote`},
+			`{"a":1,"b":{"x":1}}`:                                nil,
+			"{ \"x\" : 1 ,\n\"yy\":2}":                           {"x", "yy"},
+			`{"x":1,"a":1,"y":{"z":1},"x":1,"":1}`:               {"x", "y", "x", ""},
+			`{"` + strings.Repeat("n", 200) + `":1,"a":2,"x":3}`: {strings.Repeat("n", 200), "x"},
+			`{"q\"uote":1,"\u0061":1}`:                           {`q\"uote`},
 		} {
 			texts(t, s, doc)
 			var got []string
