@@ -13,7 +13,7 @@ GOLANGCI_LINT := v2.12.2
 # Options of go test for each module. Suites that start servers run one package after the other: they share a small
 # machine, and what is tested is not that they can share it.
 UNIT_FLAGS        ?= -timeout 5m
-INTEGRATION_FLAGS ?= -timeout 12m -count=1 -p 1
+INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 1
 
 # A static binary everywhere. The race detector needs cgo, and says so itself.
 export CGO_ENABLED ?= 0
