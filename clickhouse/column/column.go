@@ -51,7 +51,8 @@ type scratch struct {
 	wide []byte // a value of a fixed number of bytes
 	days []day  // the day last used, of each zone
 
-	value Value // on its way into a dictionary
+	calendar calendarDay
+	value    Value // on its way into a dictionary
 }
 
 // room returns n bytes that are valid until the next call.

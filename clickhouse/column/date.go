@@ -32,8 +32,8 @@ func parseDate(src []byte, s jsonscan.Span, x *scratch, low, high int64, bounds 
 	var days int64
 	switch s.Kind {
 	case jsonscan.String, jsonscan.Escaped:
-		m, ok := parseMoment(text)
-		if !ok {
+		var m moment
+		if !m.parse(text, x) {
 			return 0, notA(src, s, "a date")
 		}
 		if m.seconds != 0 || m.nanos != 0 || m.offset != 0 {

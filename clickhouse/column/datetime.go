@@ -7,7 +7,7 @@ import (
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
 )
 
-// dateTimeCodec is DateTime: a date and time (see parseMoment), a date (its midnight), or a Unix time in seconds, as a number
+// dateTimeCodec is DateTime: a date and time (see moment), a date (its midnight), or a Unix time in seconds, as a number
 // or a string. Without a zone of its own the text is taken in the column's zone, or else the server's. Fractions of a second that a text has
 // are cut off, as ClickHouse does; those of a number are refused.
 func dateTimeCodec(t *Type, env *environment) (*codec, error) {
@@ -76,8 +76,8 @@ func (p *instant) parse(src []byte, s jsonscan.Span, x *scratch) (int64, error) 
 	default:
 		return 0, notA(src, s, "a date and time")
 	}
-	m, ok := parseMoment(text)
-	if !ok {
+	var m moment
+	if !m.parse(text, x) {
 		return p.text(text, src, s)
 	}
 	return p.scaled(m.unix(p.zone, x), m.nanos, src, s)

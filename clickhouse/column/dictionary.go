@@ -60,18 +60,6 @@ func keyOf(text []byte) key {
 	return k
 }
 
-// keyAt is keyOf for a value within a longer text. Where sixteen bytes may be read, whatever the value's length, no branch
-// depends on it.
-func keyAt(src []byte, start, end int) key {
-	n := end - start
-	if n > shortValue || start+shortValue > len(src) {
-		return keyOf(src[start:end])
-	}
-	words := src[start : start+shortValue]
-	m := &keyMasks[n]
-	return key{binary.LittleEndian.Uint64(words) & m[0], binary.LittleEndian.Uint64(words[8:]) & m[1], uint32(n)}
-}
-
 // keyMasks select the first bytes of two words.
 var keyMasks = func() (masks [shortValue + 1][2]uint64) {
 	for n := range masks {
@@ -100,8 +88,24 @@ func (d *dictionary) reset(width int) {
 // reserve makes entry 0, which no look-up finds.
 func (d *dictionary) reserve(text []byte) { d.add(text, key{}, -1) }
 
-// index returns the number of text, whose key is k and which row uses.
-func (d *dictionary) index(text []byte, k key, row int) int {
+// recall finds a short value within a longer text at the first place to look; -1 says to ask index. Most look-ups end here.
+func (d *dictionary) recall(src []byte, start, end int) int {
+	n := end - start
+	if n > shortValue || start+shortValue > len(src) {
+		return -1
+	}
+	words, m := src[start:start+shortValue], &keyMasks[n]
+	k := key{binary.LittleEndian.Uint64(words) & m[0], binary.LittleEndian.Uint64(words[8:]) & m[1], uint32(n)}
+	i := d.table[k.slot()&uint32(len(d.table)-1)]
+	if i == 0 || d.entries[i-1].key != k {
+		return -1
+	}
+	return int(i - 1)
+}
+
+// index returns the number of text, which row uses.
+func (d *dictionary) index(text []byte, row int) int {
+	k := keyOf(text)
 	mask := uint32(len(d.table) - 1)
 	slot := k.slot() & mask
 	for ; d.table[slot] != 0; slot = (slot + 1) & mask {

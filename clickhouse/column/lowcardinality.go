@@ -65,7 +65,11 @@ type lowCardinalityColumn struct {
 
 func (c *lowCardinalityColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
 	if s.Kind == jsonscan.String && c.codec.width == 0 {
-		c.put(src[s.Start:s.End], keyAt(src, int(s.Start), int(s.End)))
+		if i := c.dict.recall(src, int(s.Start), int(s.End)); i >= 0 {
+			c.key(i)
+		} else {
+			c.put(src[s.Start:s.End])
+		}
 		return nil
 	}
 	if s.Kind == jsonscan.Null {
@@ -76,8 +80,7 @@ func (c *lowCardinalityColumn) append(src []byte, s jsonscan.Span, x *scratch) e
 	if err := c.codec.value(src, s, x, &x.value); err != nil {
 		return err
 	}
-	text := c.wire(&x.value)
-	c.put(text, keyOf(text))
+	c.put(c.wire(&x.value))
 	return nil
 }
 
@@ -95,12 +98,11 @@ func (c *lowCardinalityColumn) zero() {
 		c.key(0)
 		return
 	}
-	text := c.wire(&c.codec.zero)
-	c.put(text, keyOf(text))
+	c.put(c.wire(&c.codec.zero))
 }
 
-func (c *lowCardinalityColumn) put(text []byte, k key) {
-	i := c.dict.index(text, k, c.rows)
+func (c *lowCardinalityColumn) put(text []byte) {
+	i := c.dict.index(text, c.rows)
 	if i >= 1<<(8*c.wide) {
 		c.widen()
 	}

@@ -11,29 +11,25 @@ type moment struct {
 	nanos   int32 // digits after the ninth are cut off
 	offset  int32 // of the text's own zone from UTC in seconds
 	zoned   bool  // the text has a zone
-	clock   bool  // the text has a time of day
 }
 
-// parseMoment reads YYYY-MM-DD (or with slashes, or with nothing between), and after it, behind a space or a T, hh:mm, seconds, a
+// parse reads YYYY-MM-DD (or with slashes, or with nothing between), and after it, behind a space or a T, hh:mm, seconds, a
 // fraction, and a zone: Z, UTC, GMT, ±hh, ±hhmm, ±hh:mm. Hours, minutes and seconds may stand without colons behind a date without hyphens.
-func parseMoment(text []byte) (m moment, ok bool) {
-	if len(text) >= 19 && m.fixedLayout(text) {
-		return m, len(text) == 19 || m.tail(text[19:])
+func (m *moment) parse(text []byte, x *scratch) bool {
+	if len(text) >= 19 && m.fixedLayout(text, x) {
+		return len(text) == 19 || m.tail(text[19:])
 	}
-	m = moment{}
+	*m = moment{}
 	rest, ok := m.date(text)
-	if !ok {
-		return m, false
-	}
-	if len(rest) == 0 {
-		return m, true
+	if !ok || len(rest) == 0 {
+		return ok
 	}
 	if rest[0] == ' ' || rest[0] == 'T' || rest[0] == 't' {
 		rest = rest[1:]
 	} else if len(text) < 14 || len(text)-len(rest) != 8 {
-		return m, false
+		return false
 	}
-	return m, m.time(rest)
+	return m.time(rest)
 }
 
 const (
@@ -49,8 +45,8 @@ const (
 )
 
 // fixedLayout reads YYYY-MM-DDThh:mm:ss, eight bytes at a time. Flipping the separators turns them into zeros, so that one
-// comparison checks them and the digits.
-func (m *moment) fixedLayout(text []byte) bool {
+// comparison checks them and the digits. Most events are of the day of the one before.
+func (m *moment) fixedLayout(text []byte, x *scratch) bool {
 	date := binary.LittleEndian.Uint64(text) ^ dateFlip
 	clock := binary.LittleEndian.Uint64(text[8:])
 	if text[10] == ' ' {
@@ -59,20 +55,42 @@ func (m *moment) fixedLayout(text []byte) bool {
 		clock ^= timeFlip
 	}
 	s1, s0 := text[17]-'0', text[18]-'0'
-	if !allDigits(date, dateMarks) || !allDigits(clock, timeMarks) || text[16] != ':' || s1 > 5 || s0 > 9 {
+	if !allDigits(clock, timeMarks) || text[16] != ':' || s1 > 5 || s0 > 9 {
 		return false
 	}
-	date -= allZeros
 	clock -= allZeros
-	year := int32(date&15*1000 + date>>8&15*100 + date>>16&15*10 + date>>24&15)
-	month, dom := int32(date>>40&15*10+date>>48&15), int32(clock&15*10+clock>>8&15)
 	hour, minute := int32(clock>>24&15*10+clock>>32&15), int32(clock>>48&15*10+clock>>56&15)
-	if !validDate(year, month, dom) || hour > 23 || minute > 59 {
+	if hour > 23 || minute > 59 {
 		return false
 	}
-	m.days = daysOf(year, month, dom)
+	if c := &x.calendar; date != c.date || uint16(clock) != c.dom || !c.known {
+		if !allDigits(date, dateMarks) || !c.set(date, uint16(clock)) {
+			return false
+		}
+	}
+	m.days = x.calendar.days
 	m.seconds = hour*3600 + minute*60 + int32(s1)*10 + int32(s0)
-	m.clock = true
+	return true
+}
+
+// calendarDay is the day that a text in the fixed layout was last about.
+type calendarDay struct {
+	date  uint64 // "YYYY0MM0"
+	dom   uint16 // two digits, less their zeros
+	days  int32
+	known bool
+}
+
+// set works the day out; false means that the calendar does not have it.
+func (c *calendarDay) set(date uint64, dom uint16) bool {
+	c.date, c.dom, c.known = date, dom, false
+	date -= allZeros
+	year := int32(date&15*1000 + date>>8&15*100 + date>>16&15*10 + date>>24&15)
+	month, day := int32(date>>40&15*10+date>>48&15), int32(dom&15*10+dom>>8)
+	if !validDate(year, month, day) {
+		return false
+	}
+	c.days, c.known = daysOf(year, month, day), true
 	return true
 }
 
@@ -124,7 +142,6 @@ func (m *moment) daytime(h, mi, s []byte) bool {
 	hour, ok1 := number(h)
 	minute, ok2 := number(mi)
 	second, ok3 := number(s)
-	m.clock = true
 	m.seconds = hour*3600 + minute*60 + second
 	return ok1 && ok2 && ok3 && hour <= 23 && minute <= 59 && second <= 60
 }

@@ -73,7 +73,15 @@ func (c *stringColumn) put(text []byte) {
 	c.data = append(c.data, text...)
 }
 
-func (c *stringColumn) zero() { c.put(nil) }
+func (c *stringColumn) zero() {
+	if c.versioned {
+		c.put(emptyObject)
+		return
+	}
+	c.put(nil)
+}
+
+var emptyObject = []byte("{}")
 
 func (c *stringColumn) truncate(rows int) {
 	if rows >= c.rows {
