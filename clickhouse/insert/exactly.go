@@ -79,7 +79,13 @@ func (r *promise) keep(ctx context.Context, c *cut) error {
 	if c.digest != r.prepared.Digest {
 		return r.lookUp(ctx, c, ErrCutChanged)
 	}
-	return r.checkRestart(ctx, c)
+	if err := r.checkRestart(ctx, c); err != nil {
+		return err
+	}
+	if first := r.landed(); !first.IsZero() {
+		r.j.mayLand(first)
+	}
+	return nil
 }
 
 // checkRestart has a range looked up whose block may have been lost in a restart but for its name (see restart.go).
@@ -148,6 +154,9 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 		return &PermanentError{Err: err}
 	}
 	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", n, "missing", r.j.source.Len()-n)
+	r.j.mu.Lock()
+	r.j.ambiguous = time.Time{} // nothing has been sent under the names to come
+	r.j.mu.Unlock()
 	r.j.naming.again = rand.Uint64() | 1
 	return errCutAgain
 }
@@ -160,9 +169,7 @@ func (s *shipment) lookUpWhenOld() error {
 	if s.j.lease == nil {
 		return nil
 	}
-	s.j.mu.Lock()
-	first := s.j.ambiguous
-	s.j.mu.Unlock()
+	first := s.j.firstSent()
 	if first.IsZero() || !s.w.forgotten(first) {
 		return nil
 	}

@@ -99,6 +99,13 @@ func (j *job) mayLand(at time.Time) {
 	}
 }
 
+// firstSent is when a block was first sent whose fate is unknown; zero if none was.
+func (j *job) firstSent() time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.ambiguous
+}
+
 // release gives back the blocks that were made beside the cut's.
 func (j *job) release(t *target) {
 	j.mu.Lock()

@@ -22,27 +22,48 @@ func (w *Writer) spoolable(ctx context.Context, err error) bool {
 
 // spool puts the block on disk under its name. When that fails too, the batch waits as if there were no spool.
 func (s *shipment) spool(cause error) error {
-	pin, err := s.j.layout.MarshalBinary()
+	h, err := s.header(cause)
 	if err != nil {
 		return fmt.Errorf("%w (and it could not be spooled: %w)", cause, err)
-	}
-	shard := &s.j.layout.Shards[s.part.shard]
-	h := spool.Header{
-		Database: shard.Database, Table: s.j.layout.Table.Name, Shard: s.part.shard, Layout: pin,
-		Name: s.part.name, Written: time.Now().UTC(), Reason: cause.Error(), Rows: len(s.part.rows),
-	}
-	switch {
-	case s.only != nil:
-		h.Replica = s.only.ID()
-	case s.landing != nil:
-		h.Replica, h.Sent = s.landing.ID(), true
 	}
 	path, err := s.w.opts.Spool.Put(h, s.part.block.Input())
 	if err != nil {
 		return fmt.Errorf("%w (and it could not be spooled: %w)", cause, err)
 	}
 	s.w.opts.Observer.Spooled(s.part.shard+1, len(s.part.rows), path, cause)
-	s.w.log.Error("block spooled, to be replayed with `clickhouse spool replay`", "path", path, "rows", len(s.part.rows), "reason", cause)
+	s.w.log.Error("block spooled, to be inserted later with: connect clickhouse spool replay", "path", path, "rows", len(s.part.rows), "reason", cause)
 	s.j.spooled(s.part)
 	return nil
+}
+
+// header says how the block has to be sent some day.
+func (s *shipment) header(cause error) (spool.Header, error) {
+	l := s.j.layout
+	pin, err := l.MarshalBinary()
+	if err != nil {
+		return spool.Header{}, err
+	}
+	h := spool.Header{
+		Database: l.Shards[s.part.shard].Database, Table: l.Table.Name, Shard: s.part.shard, Layout: pin, Cluster: l.Cluster,
+		Name: s.part.name, Written: time.Now().UTC(), Reason: cause.Error(), Rows: len(s.part.rows),
+	}
+	if h.Cluster == "" {
+		for i := range l.Shards {
+			var replicas []string
+			for _, r := range l.Shards[i].Replicas {
+				replicas = append(replicas, r.ID())
+			}
+			h.Shards = append(h.Shards, replicas)
+		}
+	}
+	if at := s.j.firstSent(); !at.IsZero() {
+		h.Sent, h.Written = true, at.UTC()
+	}
+	switch {
+	case s.only != nil:
+		h.Replica = s.only.ID()
+	case s.landing != nil:
+		h.Replica = s.landing.ID()
+	}
+	return h, nil
 }

@@ -28,19 +28,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // Header says what a spooled block is and how it has to be sent.
 type Header struct {
-	Database string    `json:"database"`
-	Table    string    `json:"table"` // the local table
-	Shard    int       `json:"shard"` // index from 0, in the layout
-	Layout   []byte    `json:"layout"`
-	Name     string    `json:"name"` // the block's name: insert_deduplication_token
-	Replica  string    `json:"replica,omitempty"`
-	Written  time.Time `json:"written"` // when the block was first sent, or was spooled when it never was
-	Sent     bool      `json:"sent"`    // the block may have landed
-	Reason   string    `json:"reason"`
-	Rows     int       `json:"rows"`
-	Columns  []Column  `json:"columns"`
-	Size     int64     `json:"size"`     // bytes of the frame
-	Checksum uint64    `json:"checksum"` // xxHash64 of the frame
+	Database string `json:"database"`
+	Table    string `json:"table"` // the local table
+	Shard    int    `json:"shard"` // index from 0, in the layout
+	Layout   []byte `json:"layout"`
+	// Cluster is its name in system.clusters; Shards are the replicas of each shard, where there was no such name.
+	Cluster  string     `json:"cluster,omitempty"`
+	Shards   [][]string `json:"shards,omitempty"`
+	Name     string     `json:"name"`              // the block's name: insert_deduplication_token
+	Replica  string     `json:"replica,omitempty"` // host:port of the only one that may have it; otherwise any replica of the shard
+	Written  time.Time  `json:"written"`           // when the block was first sent, or was spooled when it never was
+	Sent     bool       `json:"sent"`              // the block may have landed
+	Reason   string     `json:"reason"`
+	Rows     int        `json:"rows"`
+	Columns  []Column   `json:"columns"`
+	Size     int64      `json:"size"`     // bytes of the frame
+	Checksum uint64     `json:"checksum"` // xxHash64 of the frame
 }
 
 // Column is one column of a spooled block.

@@ -161,24 +161,33 @@ func List(dir string) ([]Entry, error) {
 	}
 	entries := make([]Entry, 0, len(names))
 	for _, path := range names {
-		data, err := os.ReadFile(path)
+		e, err := Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // dropped since
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading spool file: %w", err)
-		}
-		e := Entry{Path: path, Bytes: int64(len(data))}
-		h, _, err := decodeHeader(data)
-		if err != nil {
-			e.Err = &CorruptError{Path: path, Reason: err.Error()}
-		} else {
-			e.Header = h
+			return nil, err
 		}
 		entries = append(entries, e)
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int { return a.Header.Written.Compare(b.Header.Written) })
 	return entries, nil
+}
+
+// Stat reads the header of one file.
+func Stat(path string) (Entry, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading spool file: %w", err)
+	}
+	e := Entry{Path: path, Bytes: int64(len(data))}
+	h, _, err := decodeHeader(data)
+	if err != nil {
+		e.Err = &CorruptError{Path: path, Reason: err.Error()}
+		return e, nil
+	}
+	e.Header = h
+	return e, nil
 }
 
 // escapeGlob keeps a directory's own name from being read as a pattern.

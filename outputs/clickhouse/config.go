@@ -291,3 +291,16 @@ func splitAll(items []string) []string {
 	}
 	return out
 }
+
+// pairs reads from=to.
+func pairs(items []string) (map[string]string, error) {
+	out := make(map[string]string, len(items))
+	for _, item := range items {
+		from, to, ok := strings.Cut(item, "=")
+		if !ok {
+			return nil, &cluster.ConfigError{Field: flagMap, Reason: fmt.Sprintf("%q is not from=to", item)}
+		}
+		out[from] = to
+	}
+	return out, nil
+}
