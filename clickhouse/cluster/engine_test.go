@@ -34,6 +34,10 @@ func TestParseEngine(t *testing.T) {
 			full: `Distributed('c', 'pro\'be', 'we` + "`" + `ird\\ \n\x41''\q t')`, name: "Distributed",
 			args: []argument{lit("'c'", "c"), lit(`'pro\'be'`, "pro'be"), lit(`'we`+"`"+`ird\\ \n\x41''\q t'`, "we`ird\\ \nA'\\q t")},
 		},
+		"backslash before a control character": {
+			full: "Distributed('c', 'a\\\tb', 't\\N')", name: "Distributed",
+			args: []argument{lit("'c'", "c"), lit("'a\\\tb'", "a\tb"), lit("'t\\N'", "t")},
+		},
 		"macros and a function": {
 			full: "Distributed('{cluster}', currentDatabase(), 't', rand())", name: "Distributed",
 			args: []argument{lit("'{cluster}'", "{cluster}"), {text: "currentDatabase()"}, lit("'t'", "t"), {text: "rand()"}},

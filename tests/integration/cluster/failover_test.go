@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/tests/services"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -307,4 +309,56 @@ func TestPinnedReplicaIsTheOnlyOneUsed(t *testing.T) {
 		conn.Release(write(t, conn, l.Target(0), 1))
 		return false
 	}, 10*time.Second, 10*time.Millisecond, "never the other replica")
+}
+
+// TestManyWritersThroughFailures: whatever happens to one replica, each writer gets its rows in by asking again.
+func TestManyWritersThroughFailures(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events")
+	cfg.HealthInterval, cfg.MaxConns = 100*time.Millisecond, 3
+	c := open(t, cfg)
+	const writers, each = 8, 40
+	ill := servers.Nodes[0][0]
+	halfway := make(chan struct{}, writers*each)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				var avoid []*cluster.Replica
+				id := w*each + i
+				assert.Eventually(t, func() bool {
+					r, err := insertOn(t, c, id%2, id, avoid...)
+					avoid = append(avoid, r)
+					return err == nil
+				}, 60*time.Second, 20*time.Millisecond)
+				halfway <- struct{}{}
+			}
+		})
+	}
+	for range writers * each / 4 {
+		<-halfway
+	}
+	kill(t, ill)
+	for range writers * each / 4 {
+		<-halfway
+	}
+	require.NoError(t, ill.Start(t.Context()))
+	require.NoError(t, ill.Pause())
+	t.Cleanup(func() { _ = ill.Resume() })
+	for range writers * each / 4 {
+		<-halfway
+	}
+	require.NoError(t, ill.Resume())
+	wg.Wait()
+
+	seen := map[string]bool{}
+	for _, n := range servers.Servers {
+		for _, row := range n.Query(t, "SELECT DISTINCT id FROM "+db+".events_local") {
+			seen[row[0]] = true
+		}
+	}
+	require.Len(t, seen, writers*each)
+	require.Eventually(t, func() bool {
+		return c.Layout().Shards[0].Replicas[0].Health().Up
+	}, 40*time.Second, 50*time.Millisecond)
 }
