@@ -136,7 +136,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 				prev = e
 			}
 		}
-		if p < len(doc) && doc[p] == ':' {
+		if uint(p) < uint(len(doc)) && doc[p] == ':' {
 			p++
 		} else if p = s.colon(p); p < 0 {
 			return p
@@ -150,7 +150,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		switch {
 		case e.deep:
 			p = s.deep(e, nameAt, p, depth)
-		case p < len(doc) && doc[p] == '"':
+		case uint(p) < uint(len(doc)) && doc[p] == '"':
 			start, kind := p+1, String
 			for p = start; ; p += 8 {
 				if m := specials(word(doc, p)); m != 0 {
@@ -158,7 +158,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 					break
 				}
 			}
-			if p == len(doc) || doc[p] != '"' {
+			if uint(p) >= uint(len(doc)) || doc[p] != '"' {
 				if p, kind = s.string(p); p < 0 {
 					return p
 				}
@@ -174,7 +174,7 @@ func (s *Scanner) object(at int32, p, depth int) int {
 			p = s.other(e.span, p, depth)
 		}
 
-		if p >= 0 && p < len(doc) && doc[p] == ',' {
+		if uint(p) < uint(len(doc)) && doc[p] == ',' {
 			p++
 			continue
 		}

@@ -160,13 +160,12 @@ element:
 	}
 	switch {
 	case p < len(doc) && doc[p] == '"':
-		if p = plainEnd(doc, p+1); p < len(doc) && doc[p] == '"' {
-			p++
-		} else if p, _ = s.string(p); p < 0 {
-			return p
-		} else {
-			p++
+		if p = plainEnd(doc, p+1); p == len(doc) || doc[p] != '"' {
+			if p, _ = s.string(p); p < 0 {
+				return p
+			}
 		}
+		p++
 	case p < len(doc) && doc[p]|0x20 == '{': // a brace or a bracket
 		goto open
 	default:
