@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"time"
@@ -23,6 +24,8 @@ const (
 	magic     = "CHSPOOL1"
 	maxHeader = 1 << 24
 )
+
+var errCutOff = errors.New("it does not hold as many bytes of rows as its header says")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -134,7 +137,7 @@ func decode(data []byte) (Header, proto.Input, error) {
 		return h, nil, err
 	}
 	if int64(len(frame)) != h.Size {
-		return h, nil, fmt.Errorf("it holds %d bytes of rows instead of %d", len(frame), h.Size)
+		return h, nil, errCutOff
 	}
 	if xxhash.Sum64(frame) != h.Checksum {
 		return h, nil, fmt.Errorf("its rows do not fit their checksum")

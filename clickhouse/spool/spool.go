@@ -174,14 +174,17 @@ func List(dir string) ([]Entry, error) {
 	return entries, nil
 }
 
-// Stat reads the header of one file.
+// Stat reads the header of one file; its rows are only looked at by Read.
 func Stat(path string) (Entry, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return Entry{}, fmt.Errorf("reading spool file: %w", err)
 	}
 	e := Entry{Path: path, Bytes: int64(len(data))}
-	h, _, err := decodeHeader(data)
+	h, frame, err := decodeHeader(data)
+	if err == nil && int64(len(frame)) != h.Size {
+		err = errCutOff
+	}
 	if err != nil {
 		e.Err = &CorruptError{Path: path, Reason: err.Error()}
 		return e, nil

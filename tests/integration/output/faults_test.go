@@ -13,7 +13,7 @@ import (
 )
 
 // through puts a proxy before each shard's server.
-func through(t *testing.T, db string) (proxies []*proxy.Proxy, w *insert.Writer) {
+func through(t *testing.T, db string, change ...func(*insert.Options)) (proxies []*proxy.Proxy, w *insert.Writer) {
 	t.Helper()
 	cfg := settings(db, "events")
 	cfg.AddressMap = map[string]string{}
@@ -22,7 +22,7 @@ func through(t *testing.T, db string) (proxies []*proxy.Proxy, w *insert.Writer)
 		proxies = append(proxies, p)
 		cfg.AddressMap[n[0].Addr()] = p.Addr()
 	}
-	return proxies, openOn(t, cfg)
+	return proxies, openOn(t, cfg, change...)
 }
 
 func requireAll(t *testing.T, db string, n int) {

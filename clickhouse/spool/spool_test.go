@@ -1,0 +1,157 @@
+package spool
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/stretchr/testify/require"
+)
+
+// block is a block with a column of each kind of wire form: fixed, variable, and with a state before its data.
+func block(t *testing.T, rows int) (Header, proto.Input) {
+	t.Helper()
+	id, name, tag := new(proto.ColUInt64), new(proto.ColStr), new(proto.ColStr).LowCardinality()
+	for i := range rows {
+		id.Append(uint64(i))
+		name.Append(string(rune('a' + i%26)))
+		tag.Append("tag")
+	}
+	h := Header{Database: "dw", Table: "events_local", Shard: 1, Layout: []byte{1, 2, 3}, Name: "g/t/0/1-2/dw.events_local/2",
+		Cluster: "events_cluster", Written: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "shard 2 was away", Rows: rows}
+	return h, proto.Input{{Name: "id", Data: id}, {Name: "name", Data: name}, {Name: "tag", Data: tag}}
+}
+
+// wire is what ch-go sends for an input.
+func wire(t *testing.T, input proto.Input, rows int) []byte {
+	t.Helper()
+	var b proto.Buffer
+	require.NoError(t, proto.Block{Columns: len(input), Rows: rows}.EncodeRawBlock(&b, proto.Version, input))
+	return b.Buf
+}
+
+func open(t *testing.T, maxBytes int64) *Spool {
+	t.Helper()
+	s, err := Open(filepath.Join(t.TempDir(), "spool"), maxBytes)
+	require.NoError(t, err)
+	return s
+}
+
+func TestABlockComesBackAsItWas(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 1000)
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+
+	got, back, err := Read(path)
+	require.NoError(t, err)
+	require.Equal(t, wire(t, input, 1000), wire(t, back, 1000))
+	require.Equal(t, "UInt64", got.Columns[0].Type)
+	require.Equal(t, "LowCardinality(String)", got.Columns[2].Type)
+	got.Columns, got.Size, got.Checksum = nil, 0, 0
+	require.Equal(t, h, got)
+
+	list, err := List(s.dir)
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	require.NoError(t, list[0].Err)
+	require.Equal(t, h.Name, list[0].Header.Name)
+	require.NoError(t, Drop(path))
+	list, err = List(s.dir)
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+func TestTheSameBlockTakesOnePlace(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	first, err := s.Put(h, input)
+	require.NoError(t, err)
+	size := s.Size()
+	second, err := s.Put(h, input)
+	require.NoError(t, err)
+	require.Equal(t, first, second)
+	require.Equal(t, size, s.Size())
+	h.Name = "another"
+	third, err := s.Put(h, input)
+	require.NoError(t, err)
+	require.NotEqual(t, first, third)
+}
+
+func TestTheBoundHolds(t *testing.T) {
+	h, input := block(t, 1000)
+	s := open(t, 0)
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+	one := s.Size()
+
+	bounded, err := Open(s.dir, one+10)
+	require.NoError(t, err)
+	require.Equal(t, one, bounded.Size(), "what was there before counts")
+	h.Name = "another"
+	_, err = bounded.Put(h, input)
+	require.ErrorIs(t, err, ErrFull)
+	require.NoError(t, Drop(path))
+	files, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	require.Empty(t, files, "a refused block leaves nothing behind")
+}
+
+func TestAnUnwritableDirectoryLeavesNothing(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	require.NoError(t, os.RemoveAll(s.dir))
+	_, err := s.Put(h, input)
+	require.ErrorContains(t, err, "creating spool file")
+	require.Zero(t, s.Size())
+}
+
+func TestUnfinishedFilesOfACrashGo(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.chspool.tmp"), []byte("half"), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("mine"), 0o600))
+	_, err := Open(dir, 0)
+	require.NoError(t, err)
+	require.NoFileExists(t, filepath.Join(dir, "x.chspool.tmp"))
+	require.FileExists(t, filepath.Join(dir, "notes.txt"))
+	require.ErrorContains(t, Drop(filepath.Join(dir, "notes.txt")), "not a spool file")
+}
+
+// Whatever byte is damaged, the block is not handed out, and the file stays.
+func TestEveryDamageIsNoticed(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 20)
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	for i := range good {
+		bad := append([]byte(nil), good...)
+		bad[i] ^= 0x41
+		_, _, err := decode(bad)
+		require.Errorf(t, err, "byte %d", i)
+		_, _, err = decode(good[:i])
+		require.Errorf(t, err, "cut at %d", i)
+	}
+	require.NoError(t, os.WriteFile(path, good[:len(good)-1], 0o600))
+	_, _, err = Read(path)
+	var corrupt *CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	require.FileExists(t, path)
+	list, err := List(s.dir)
+	require.NoError(t, err)
+	require.Error(t, list[0].Err)
+	require.ErrorContains(t, list[0].Err, "it is kept")
+}
+
+func FuzzDecode(f *testing.F) {
+	var b proto.ColUInt64
+	b.Append(1)
+	good, err := encode(Header{Rows: 1}, proto.Input{{Name: "id", Data: &b}})
+	require.NoError(f, err)
+	f.Add(good)
+	f.Add([]byte(magic))
+	f.Fuzz(func(_ *testing.T, data []byte) { _, _, _ = decode(data) })
+}

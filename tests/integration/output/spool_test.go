@@ -1,0 +1,122 @@
+package output
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/urfave/cli/v2"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+	"github.com/benthos-clickhouse/connect/clickhouse/spool"
+	"github.com/benthos-clickhouse/connect/outputs/clickhouse"
+	"github.com/benthos-clickhouse/connect/tests/proxy"
+)
+
+// command runs `connect clickhouse …`.
+func command(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	app := &cli.App{Writer: &out, ErrWriter: &out, Commands: []*cli.Command{clickhouse.Command()}, ExitErrHandler: func(*cli.Context, error) {}}
+	err := app.RunContext(t.Context(), append([]string{"connect", "clickhouse"}, args...))
+	return out.String(), err
+}
+
+func TestSpooledBlocksAreReplayedOnce(t *testing.T) {
+	db := tables(t)
+	dir := t.TempDir()
+	s, err := spool.Open(dir, 0)
+	require.NoError(t, err)
+	cfg := settings(db, "events")
+	cfg.AddressMap = map[string]string{}
+	var proxies []*proxy.Proxy
+	for _, n := range servers.Nodes {
+		p := proxy.Run(t, n[0].Addr())
+		proxies = append(proxies, p)
+		cfg.AddressMap[n[0].Addr()] = p.Addr()
+	}
+	w := openOn(t, cfg, func(o *insert.Options) { o.Spool = s })
+	write(t, w, events(0, 100))
+	proxies[1].Set(proxy.Refuse)
+	proxies[1].Cut()
+	result := write(t, w, events(100, 1100))
+	require.Equal(t, 1000, result.Inserted+result.Spooled)
+	require.Positive(t, result.Spooled)
+	require.Positive(t, result.Inserted, "the shard that is there goes on")
+
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "broken.chspool"), []byte("CHSPOOL1 but not really"), 0o600))
+
+	listed, err := command(t, "spool", "list", "--path", dir)
+	require.NoError(t, err)
+	require.Contains(t, listed, db+".events_local")
+	require.Contains(t, listed, "broken.chspool")
+	shown, err := command(t, "spool", "show", files[0])
+	require.NoError(t, err)
+	require.Contains(t, shown, "column")
+	require.Contains(t, shown, "price Decimal(10, 2)")
+
+	dsn := "clickhouse://default@" + strings.Join(servers.Addrs(), ",")
+	out, err := command(t, "spool", "replay", "--path", dir, "--dsn", dsn, "--keep")
+	require.ErrorContains(t, err, "1 of 2 blocks", "the broken one is reported and kept")
+	require.Contains(t, out, "corrupt")
+	requireAll(t, db, 1100)
+	out, err = command(t, "spool", "replay", "--dsn", dsn, "--json", files[0])
+	require.NoError(t, err, out)
+	require.Contains(t, out, `"result":"inserted"`)
+	requireAll(t, db, 1100)
+	require.NoFileExists(t, files[0])
+	require.FileExists(t, filepath.Join(dir, "broken.chspool"))
+
+	_, err = command(t, "spool", "drop", filepath.Join(dir, "broken.chspool"))
+	require.ErrorContains(t, err, "--yes")
+	_, err = command(t, "spool", "drop", "--yes", filepath.Join(dir, "broken.chspool"))
+	require.NoError(t, err)
+	listed, err = command(t, "spool", "list", "--path", dir)
+	require.NoError(t, err)
+	require.Contains(t, listed, "empty")
+}
+
+// A block that landed and was spooled because the reply never came.
+func TestASpooledBlockThatHadLandedChangesNothing(t *testing.T) {
+	db := tables(t)
+	dir := t.TempDir()
+	s, err := spool.Open(dir, 0)
+	require.NoError(t, err)
+	proxies, w := through(t, db, func(o *insert.Options) { o.Spool = s })
+	write(t, w, events(0, 10))
+	for _, p := range proxies {
+		requests := 0
+		p.OnRequest(func(int) {
+			if requests++; requests == 2 {
+				p.CutBeforeReply()
+				p.Set(proxy.Refuse)
+			}
+		})
+	}
+	result := write(t, w, events(10, 500))
+	require.Equal(t, 490, result.Spooled)
+	require.Eventually(t, func() bool { rows, _ := count(t, db); return rows == "500" }, 10e9, 1e7, "both blocks had landed")
+	out, err := command(t, "spool", "replay", "--path", dir, "--dsn", "clickhouse://"+servers.Addrs()[0])
+	require.NoError(t, err, out)
+	requireAll(t, db, 500)
+	require.Contains(t, out, fmt.Sprintf("2 blocks with %d rows", 490))
+}
+
+func TestAFullSpoolFallsBackToWaiting(t *testing.T) {
+	db := tables(t)
+	s, err := spool.Open(t.TempDir(), 100)
+	require.NoError(t, err)
+	proxies, w := through(t, db, func(o *insert.Options) { o.Spool = s })
+	write(t, w, events(0, 10))
+	proxies[1].Set(proxy.Refuse)
+	proxies[1].Cut()
+	_, err = w.Write(t.Context(), events(10, 500), nil)
+	require.ErrorIs(t, err, spool.ErrFull)
+}
