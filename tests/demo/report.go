@@ -93,7 +93,7 @@ func (r *Report) deadLetter(headers map[string]string) {
 	if r.DeadLetters == nil {
 		r.DeadLetters = map[string]int64{}
 	}
-	reason := headers["clickhouse_native_reason"]
+	reason := headers["clickhouse_native_error"]
 	if column := headers["clickhouse_native_column"]; column != "" {
 		reason = fmt.Sprintf("column %s %s", column, headers["clickhouse_native_type"])
 	}
