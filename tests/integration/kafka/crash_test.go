@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,6 +63,54 @@ func TestCrashes(t *testing.T) {
 		}
 		w.requireExactly(t, want)
 		t.Logf("%d crashes", crashes)
-		w.requireOneLayout(t)
+		w.requireOneCut(t)
 	})
+}
+
+// TestCrashBetweenAnyTwoSteps dies once at each step, lets the topic and the layout change, and goes on in another process.
+func TestCrashBetweenAnyTwoSteps(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *broker) {
+		for _, step := range []string{"claimed", "prepared", "inserted 0", "inserted 1", "written"} {
+			t.Run(step, func(t *testing.T) {
+				w, want := crashOnce(t, b, "step-"+strings.ReplaceAll(step, " ", "-"), step, "")
+				w.requireAll(t, want)
+				w.requireExactly(t, want)
+				w.requireOneCut(t)
+			})
+		}
+	})
+}
+
+// TestProtocolIsNeeded takes parts of the protocol out of the sink: the same crash then loses or doubles rows.
+func TestProtocolIsNeeded(t *testing.T) {
+	b := fakeBroker(t)
+	for _, part := range []string{"intent", "pin", "names"} {
+		t.Run(part, func(t *testing.T) {
+			w, want := crashOnce(t, b, "without-"+part, "inserted 0", part)
+			b.requireCommitted(t, "without-"+part, "without-"+part)
+			lost, double, _ := w.compare(want)
+			require.Positive(t, lost+double, "everything went well without %s", part)
+			t.Logf("%d rows lost, %d double", lost, double)
+		})
+	}
+}
+
+// crashOnce runs a process that dies at a step, changes what a second attempt meets, and starts another process.
+func crashOnce(t *testing.T, b *broker, topic, step, without string) (*warehouse, map[string]bool) {
+	t.Helper()
+	w := newWarehouse(t, 1)
+	b.createTopic(t, topic, 1, nil)
+	want := b.produce(t, topic, 1, 0, 130)
+	conf := func(crashAt string) string {
+		return settings{
+			Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
+			Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 1000, period: 200ms }",
+			Sink:  fmt.Sprintf("    crash_at: %q\n    without: %q", crashAt, without),
+		}.yaml()
+	}
+	<-startChild(t, conf(step)).done
+	w.set(func() { w.shards = 3 })
+	maps.Copy(want, b.produce(t, topic, 1, 1000, 70))
+	startChild(t, conf(""))
+	return w, want
 }

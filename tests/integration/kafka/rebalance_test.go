@@ -55,7 +55,7 @@ func rebalances(t *testing.T, b *broker, balancer string) {
 	w.requireAll(t, want)
 	b.requireCommitted(t, topic, topic)
 	w.requireExactly(t, want)
-	w.requireOneLayout(t)
+	w.requireOneCut(t)
 }
 
 // TestHandOver lets a second member join while the first is busy: nothing is inserted twice even without names, since ranges are drained

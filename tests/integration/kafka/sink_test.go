@@ -9,6 +9,7 @@ import (
 	"net/rpc"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +22,9 @@ func init() {
 		service.NewStringField("warehouse"),
 		service.NewIntField("seed").Default(1),
 		service.NewFloatField("crash").Description("Chance to exit the process, at each step.").Default(0.0),
+		service.NewStringField("crash_at").Description("Step to exit the process at, the first time it is reached.").Default(""),
+		service.NewStringField("without").Description("Part of the protocol to leave out: intent, pin or names.").Default(""),
+		service.NewIntField("pad").Description("Bytes to add to the layout.").Default(0),
 		service.NewFloatField("fail").Description("Chance to fail after everything was inserted.").Default(0.0),
 		service.NewBoolField("lease").Description("Whether the sink takes part in the protocol.").Default(true),
 		service.NewDurationField("delay").Default("0s"),
@@ -31,6 +35,9 @@ func init() {
 		seed, _ := conf.FieldInt("seed")
 		s.rng = rand.New(rand.NewPCG(uint64(seed), 2))
 		s.crash, _ = conf.FieldFloat("crash")
+		s.crashAt, _ = conf.FieldString("crash_at")
+		s.without, _ = conf.FieldString("without")
+		s.pad, _ = conf.FieldInt("pad")
 		s.fail, _ = conf.FieldFloat("fail")
 		s.lease, _ = conf.FieldBool("lease")
 		s.delay, _ = conf.FieldDuration("delay")
@@ -45,6 +52,9 @@ func init() {
 type sink struct {
 	warehouse   string
 	crash, fail float64
+	crashAt     string
+	without     string
+	pad         int
 	lease       bool
 	delay       time.Duration
 
@@ -67,8 +77,8 @@ func (s *sink) chance(p float64) bool {
 }
 
 // step is a place where the process may die.
-func (s *sink) step() {
-	if s.chance(s.crash) {
+func (s *sink) step(name string) {
+	if name == s.crashAt || s.chance(s.crash) {
 		os.Exit(137)
 	}
 }
@@ -100,49 +110,60 @@ func (s *sink) write(ctx context.Context, lease delivery.Lease, batch service.Me
 		return err
 	}
 	pinned, ok := lease.Pinned("db.t")
-	if ok {
-		shards, _ = strconv.Atoi(string(pinned.Layout))
+	if ok && s.without != "pin" {
+		_, _ = fmt.Sscanf(string(pinned.Layout), "%d", &shards)
 	}
 	rows, err := rowsOf(batch)
 	if err != nil {
 		return err
 	}
-	wanted := delivery.Intent{Layout: []byte(strconv.Itoa(shards)), Digest: digest(rows, shards)}
-	if ok && pinned.Digest != wanted.Digest {
+	layout := strconv.Itoa(shards) + strings.Repeat(" ", s.pad)
+	wanted := delivery.Intent{Layout: []byte(layout), Digest: digest(rows, shards)}
+	if ok && pinned.Digest != wanted.Digest && s.without == "" {
 		return fmt.Errorf("range %v has another content than when it was prepared", lease.Range())
 	}
-	s.step()
-	prepared, err := lease.Prepare(ctx, "db.t", wanted)
-	if err != nil {
-		return err
+	s.step("claimed")
+	if s.without != "intent" {
+		prepared, err := lease.Prepare(ctx, "db.t", wanted)
+		if err != nil {
+			return err
+		}
+		if string(prepared.Layout) != layout && s.without == "" {
+			return fmt.Errorf("range %v was pinned to another layout meanwhile", lease.Range())
+		}
 	}
-	if string(prepared.Layout) != string(wanted.Layout) {
-		return fmt.Errorf("range %v was pinned to another layout meanwhile", lease.Range())
-	}
+	s.step("prepared")
 	time.Sleep(s.delay)
 	for shard := range shards {
-		s.step()
-		if err := lease.Alive(); err != nil {
+		if err := s.insert(lease, rows, shard, shards); err != nil {
 			return err
 		}
-		b := Block{
-			Shard: shard, Range: lease.Range().Name(), Layout: string(wanted.Layout),
-			Name: lease.Range().Name() + "/db.t/" + strconv.Itoa(shard),
-		}
-		for i, r := range rows {
-			if i%shards == shard {
-				b.Rows = append(b.Rows, r)
-			}
-		}
-		if err := s.client.Call("Warehouse.Insert", b, new(bool)); err != nil {
-			return err
-		}
+		s.step("inserted " + strconv.Itoa(shard))
 	}
-	s.step()
+	s.step("written")
 	if s.chance(s.fail) {
 		return errors.New("failing after everything has landed")
 	}
 	return nil
+}
+
+func (s *sink) insert(lease delivery.Lease, rows []string, shard, shards int) error {
+	if err := lease.Alive(); err != nil {
+		return err
+	}
+	b := Block{
+		Shard: shard, Range: lease.Range().Name(), Layout: strconv.Itoa(shards),
+		Name: lease.Range().Name() + "/db.t/" + strconv.Itoa(shard),
+	}
+	if s.without == "names" {
+		b.Name = strconv.FormatInt(rand.Int64(), 10)
+	}
+	for i, r := range rows {
+		if i%shards == shard {
+			b.Rows = append(b.Rows, r)
+		}
+	}
+	return s.client.Call("Warehouse.Insert", b, new(bool))
 }
 
 func (s *sink) insertUnnamed(batch service.MessageBatch) error {
@@ -150,7 +171,7 @@ func (s *sink) insertUnnamed(batch service.MessageBatch) error {
 	if err != nil {
 		return err
 	}
-	s.step()
+	s.step("unnamed")
 	return s.client.Call("Warehouse.Insert", Block{Name: strconv.FormatInt(rand.Int64(), 10), Rows: rows}, new(bool))
 }
 

@@ -3,10 +3,12 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/rpc"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -85,11 +87,11 @@ func (a *warehouseAPI) Insert(b Block, landed *bool) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.note(b)
 	if w.rng.Float64() < w.refuse {
 		return errors.New("too many parts")
 	}
 	w.blocks++
-	w.note(b)
 	key := fmt.Sprintf("%d/%s", b.Shard, b.Name)
 	if w.names[key] {
 		w.repeats++
@@ -143,12 +145,10 @@ func (w *warehouse) requireAll(t *testing.T, want map[string]bool) {
 	}, 60*time.Second, 20*time.Millisecond)
 }
 
-// requireExactly asserts that each of the rows is there once, and nothing else.
-func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
-	t.Helper()
+// compare counts the rows that are not there, that are there more than once, and that were never produced.
+func (w *warehouse) compare(want map[string]bool) (lost, double, strange int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	lost, double, strange := 0, 0, 0
 	for r := range want {
 		switch n := w.rows[r]; {
 		case n == 0:
@@ -162,18 +162,42 @@ func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
 			strange++
 		}
 	}
+	return lost, double, strange
+}
+
+// requireExactly asserts that each of the rows is there once, and nothing else.
+func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
+	t.Helper()
+	lost, double, strange := w.compare(want)
 	require.Zero(t, lost, "rows lost of %d", len(want))
 	require.Zero(t, double, "rows inserted more than once")
 	require.Zero(t, strange, "rows that were never produced")
 	t.Logf("%d rows exactly once; %d blocks, %d of them repeated", len(want), w.blocks, w.repeats)
 }
 
-// requireOneLayout asserts that no range was ever inserted with two layouts.
-func (w *warehouse) requireOneLayout(t *testing.T) {
+// requireOneCut asserts that every attempt at an offset was an attempt at the same range, with the same layout.
+func (w *warehouse) requireOneCut(t *testing.T) {
 	t.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	ends := map[string]map[int]int{} // partition → from → to
 	for name, layouts := range w.ranges {
 		require.Len(t, layouts, 1, "range %s was inserted with layouts %v", name, layouts)
+		at := strings.LastIndexByte(name, '/')
+		var from, to int
+		_, err := fmt.Sscanf(name[at+1:], "%d-%d", &from, &to)
+		require.NoError(t, err)
+		if ends[name[:at]] == nil {
+			ends[name[:at]] = map[int]int{}
+		}
+		require.NotContains(t, ends[name[:at]], from, "two ranges of %s start there", name[:at])
+		ends[name[:at]][from] = to
+	}
+	for partition, of := range ends {
+		last := 0
+		for _, from := range slices.Sorted(maps.Keys(of)) {
+			require.GreaterOrEqual(t, from, last, "ranges of %s overlap", partition)
+			last = of[from]
+		}
 	}
 }
