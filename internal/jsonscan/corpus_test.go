@@ -302,7 +302,9 @@ func TestValue(t *testing.T) {
 }
 
 func TestDepth(t *testing.T) {
-	nested := func(open, close string, n int) string { return strings.Repeat(open, n) + strings.Repeat(close, n) }
+	nested := func(before, after string, n int) string {
+		return strings.Repeat(before, n) + strings.Repeat(after, n)
+	}
 	for name, c := range map[string]struct {
 		doc  string
 		path string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"strconv"
@@ -47,6 +48,7 @@ func oracle(doc []byte, path []Step) (value any, found bool) {
 
 // build makes of a span what encoding/json would, by way of Unescape and the iterators.
 func build(t testing.TB, doc []byte, span Span) any {
+	t.Helper()
 	text := span.Bytes(doc)
 	switch span.Kind {
 	case Null:
@@ -87,6 +89,7 @@ func build(t testing.TB, doc []byte, span Span) any {
 
 // checkScan compares one scan with encoding/json and jx.
 func checkScan(t testing.TB, s *Scanner, paths [][]Step, doc []byte) {
+	t.Helper()
 	spans := make([]Span, len(paths))
 	err := s.Scan(doc, spans)
 	valid := json.Valid(doc)
@@ -117,6 +120,7 @@ func checkScan(t testing.TB, s *Scanner, paths [][]Step, doc []byte) {
 }
 
 func fuzzFields(t testing.TB) (*Fields, [][]Step) {
+	t.Helper()
 	paths := make([][]Step, len(fuzzPaths))
 	for i, p := range fuzzPaths {
 		paths[i], _ = ParsePath(p)
@@ -206,10 +210,11 @@ func FuzzNumber(f *testing.F) {
 }
 
 func checkFloat(t *testing.T, text string, bits int, got float64, err error) {
+	t.Helper()
 	want, wantErr := strconv.ParseFloat(text, bits)
 	require.Equal(t, wantErr == nil, err == nil, text)
 	if err == nil {
-		require.Equal(t, want, got, text)
+		require.Equal(t, math.Float64bits(want), math.Float64bits(got), text)
 	}
 }
 

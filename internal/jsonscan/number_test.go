@@ -129,7 +129,7 @@ func TestParseFloatIsCorrectlyRounded(t *testing.T) {
 				require.Equal(t, ErrNumberRange, err, text)
 			default:
 				require.NoError(t, err, text)
-				require.Equal(t, want, got, text)
+				require.Equal(t, math.Float64bits(want), math.Float64bits(got), text)
 			}
 		}
 	}

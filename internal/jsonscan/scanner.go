@@ -128,13 +128,10 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		} else if text := skipSpace(doc, p); text > p {
 			p = text
 			goto name
-		} else {
-			if e, p = s.lookup(t, prev, p); p < 0 {
-				return p
-			}
-			if e != &entries[anonymousEntry] {
-				prev = e
-			}
+		} else if e, p = s.lookup(t, prev, p); p < 0 {
+			return p
+		} else if e != &entries[anonymousEntry] {
+			prev = e
 		}
 		if uint(p) < uint(len(doc)) && doc[p] == ':' {
 			p++
@@ -145,7 +142,6 @@ func (s *Scanner) object(at int32, p, depth int) int {
 			return failed
 		}
 		e.seen = visit
-
 	value:
 		switch {
 		case e.deep:
@@ -173,18 +169,14 @@ func (s *Scanner) object(at int32, p, depth int) int {
 		default:
 			p = s.other(e.span, p, depth)
 		}
-
 		if uint(p) < uint(len(doc)) && doc[p] == ',' {
 			p++
 			continue
 		}
-		if p < 0 {
+		var more bool
+		if p, more = s.afterMember(p); !more {
 			return p
 		}
-		if p = skipSpace(doc, p); p == len(doc) || doc[p] != ',' {
-			return s.closeObject(p)
-		}
-		p++
 	}
 }
 
@@ -228,12 +220,16 @@ func spanOf(start, end int, kind Kind) Span {
 	return Span{Start: int32(start), End: int32(end), Kind: kind}
 }
 
-// closeObject ends an object where no comma follows.
-func (s *Scanner) closeObject(p int) int {
-	if p < len(s.doc) && s.doc[p] == '}' {
-		return p + 1
+// afterMember steps over white space and the comma or closing brace behind a member, and says whether another one must follow.
+func (s *Scanner) afterMember(p int) (end int, more bool) {
+	if p < 0 {
+		return p, false
 	}
-	return s.fail(p, "expected a comma or a closing brace after a member")
+	p = skipSpace(s.doc, p)
+	if p == len(s.doc) || s.doc[p] != ',' && s.doc[p] != '}' {
+		return s.fail(p, "expected a comma or a closing brace after a member"), false
+	}
+	return p + 1, s.doc[p] == ','
 }
 
 // colon steps over white space and the colon behind a name.

@@ -6,7 +6,9 @@ package jsonscan
 // value reads a value that belongs to a node and records its span for the paths that end there.
 func (s *Scanner) value(at int32, p, depth int) int {
 	n := &s.f.nodes[at]
-	start, end, kind := p, 0, Missing
+	start := p
+	var end int
+	var kind Kind
 	switch {
 	case p < len(s.doc) && s.doc[p] == '{' && len(n.members) > 0:
 		kind, end = Object, s.object(at, p+1, depth+1)
