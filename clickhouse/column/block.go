@@ -20,10 +20,9 @@ type Block struct {
 
 type blockColumn struct {
 	column
-	slot     int  // into Reader.spans
-	aside    bool // its values never stand in the document
-	nullable bool
-	field    *planned
+	slot  int  // into Reader.spans
+	plain bool // its values always stand in the document
+	field *planned
 }
 
 // NewBlock returns an empty block for rows whose Reader.Omitted is omitted; these columns are not part of it.
@@ -35,7 +34,7 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 			continue
 		}
 		c := f.codec.column()
-		b.cols = append(b.cols, blockColumn{column: c, slot: f.slot, aside: f.source.kind != fromPath, nullable: f.nullable, field: f})
+		b.cols = append(b.cols, blockColumn{column: c, slot: f.slot, plain: f.source.kind == fromPath && len(p.nested) == 0, field: f})
 		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: c})
 	}
 	return b
@@ -58,25 +57,31 @@ func (b *Block) Append(r *Reader) error {
 	if len(b.cols) == 0 {
 		return &RowError{Reason: "the row has a value for none of the columns"}
 	}
+	doc, spans := r.doc, r.spans
 	for i := range b.cols {
-		if err := b.cols[i].add(r); err != nil {
+		c := &b.cols[i]
+		s := spans[c.slot]
+		var err error
+		if s.Kind > jsonscan.Null && c.plain {
+			err = c.append(doc, s, &r.x)
+		} else {
+			err = c.add(r, s)
+		}
+		if err != nil {
 			b.rollback(i)
-			return b.cols[i].field.rowError(err)
+			return c.field.rowError(err)
 		}
 	}
 	b.rows++
 	return nil
 }
 
-// add appends the value of r for this column.
-func (c *blockColumn) add(r *Reader) error {
-	src, s := r.doc, r.spans[c.slot]
-	if c.aside || r.moved != nil && r.moved[c.field.index] {
-		src = r.aside
-	}
-	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !c.nullable {
+// add appends the value of r for this column where it is missing, null, or not in the document.
+func (c *blockColumn) add(r *Reader, s jsonscan.Span) error {
+	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !c.field.nullable {
 		return c.field.fallback.append(c.column, &r.x)
 	}
+	src, s := r.source(c.field)
 	return c.append(src, s, &r.x)
 }
 

@@ -44,12 +44,46 @@ type integerColumn struct {
 }
 
 func (c *integerColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
+	if s.Kind == jsonscan.Number {
+		if u, ok := shortNumber(src, int(s.Start), int(s.End)); ok && u <= c.max {
+			c.put(u, c.integer.width)
+			return nil
+		}
+	}
 	u, err := c.integer.parse(src, s, x)
 	if err != nil {
 		return err
 	}
 	c.put(u, c.integer.width)
 	return nil
+}
+
+// shortNumber reads up to sixteen digits and nothing else, eight at a time and without a branch on how many they are: what
+// stands behind them is shifted out, and zeros move in at their front.
+func shortNumber(src []byte, start, end int) (u uint64, ok bool) {
+	n := end - start
+	if n > 16 || start+8 > len(src) {
+		return 0, false
+	}
+	if n > 8 {
+		last := binary.LittleEndian.Uint64(src[end-8:])
+		if !allDigits(last, 0) {
+			return 0, false
+		}
+		u = eightDigits(last)
+		n -= 8
+		first := binary.LittleEndian.Uint64(src[start:])<<(64-8*n) | allZeros>>(8*n)
+		return eightDigits(first)*1e8 + u, allDigits(first, 0)
+	}
+	word := binary.LittleEndian.Uint64(src[start:])<<(64-8*n) | allZeros>>(8*n)
+	return eightDigits(word), allDigits(word, 0)
+}
+
+// eightDigits is the number that eight digits spell, the first one in the lowest byte: pairs are joined, then pairs of these.
+func eightDigits(x uint64) uint64 {
+	x = (x - allZeros) * (10<<8 + 1) >> 8
+	x = (x & 0x00FF00FF00FF00FF) * (100<<16 + 1) >> 16
+	return (x & 0x0000FFFF0000FFFF) * (10000<<32 + 1) >> 32
 }
 
 func (n *integer) parse(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
