@@ -183,13 +183,14 @@ func (c *Cluster) CheckGrants(ctx context.Context, l *Layout, columns ...string)
 			problems = append(problems, err)
 			continue
 		}
+		host := conn.Replica().String()
 		granted, err := conn.granted(ctx, grant)
 		conn.Release(err)
 		switch {
 		case err != nil:
 			problems = append(problems, err)
 		case !granted:
-			problems = append(problems, &PrivilegeError{User: c.cfg.Username, Address: l.Shards[i].Replicas[0].String(),
+			problems = append(problems, &PrivilegeError{User: c.cfg.Username, Address: host,
 				Run: fmt.Sprintf("GRANT %s TO %s", grant, quoteIdentifier(c.cfg.Username))})
 		}
 	}

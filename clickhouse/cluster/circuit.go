@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -11,6 +12,12 @@ const (
 	circuitFirstBackoff = 500 * time.Millisecond
 	circuitLastBackoff  = 30 * time.Second
 )
+
+// isCircuitOpen tells whether the error is that nothing was tried.
+func isCircuitOpen(err error) bool {
+	var open *CircuitOpenError
+	return errors.As(err, &open)
+}
 
 type circuitState uint8
 

@@ -34,7 +34,7 @@ type Cluster struct {
 	changed chan struct{}     // closed at the next change
 	seen    map[uint32]string
 	rounds  map[uint32]*atomic.Uint32 // round-robin counters by shard number
-	closed  bool
+	closed  atomic.Bool
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -77,15 +77,12 @@ func newCluster(cfg Config) *Cluster {
 	}
 }
 
-// Close ends the watching and closes pooled connections; those in use are closed when they are released.
+// Close ends the watching and closes pooled connections; those in use are closed when they are released. Further calls
+// that need a connection fail with ErrClosed.
 func (c *Cluster) Close() error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
+	if c.closed.Swap(true) {
 		return nil
 	}
-	c.closed = true
-	c.mu.Unlock()
 	c.stop()
 	c.done.Wait()
 	c.retireAll()
@@ -224,6 +221,7 @@ func (c *Cluster) watchTopology(ctx context.Context) {
 		tick = t.C
 	}
 	var retry <-chan time.Time
+	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -232,13 +230,19 @@ func (c *Cluster) watchTopology(ctx context.Context) {
 		case <-retry:
 		case <-c.asked:
 		}
+		_, err := c.Refresh(ctx)
 		retry = nil
-		if _, err := c.Refresh(ctx); err != nil && ctx.Err() == nil {
-			c.log.Warn("topology could not be refreshed, keeping the last one", "error", err)
+		if err != nil && ctx.Err() == nil {
+			level := slog.LevelWarn
+			if failing {
+				level = slog.LevelDebug // said before
+			}
+			c.log.Log(ctx, level, "topology could not be refreshed, keeping the last one", "error", err)
 			if c.cfg.TopologyRefresh > 0 {
 				retry = time.After(refreshRetry)
 			}
 		}
+		failing = err != nil
 		select {
 		case <-ctx.Done():
 			return
@@ -298,25 +302,29 @@ func (c *Cluster) Query(ctx context.Context, q ch.Query) error {
 	return c.anywhere(ctx, func(conn *Conn) error { return conn.Do(ctx, q) })
 }
 
-// anywhere runs f on one address after the other until it does not fail for the host's sake.
+// anywhere runs f on the first host that answers, be it a configured one or a replica.
 func (c *Cluster) anywhere(ctx context.Context, f func(*Conn) error) error {
-	c.mu.Lock()
-	if c.closed {
-		c.mu.Unlock()
-		return ErrClosed
-	}
-	order := append([]string(nil), c.order...)
-	c.mu.Unlock()
-	if l := c.Layout(); l != nil {
-		order = append(order, l.addresses()...)
-	}
-	var failed []error
-	tried := map[string]bool{}
-	for _, address := range order {
-		if tried[address] {
-			continue
+	seeds := c.seeds()
+	for _, address := range c.Layout().addresses() {
+		if !slices.Contains(seeds, address) {
+			seeds = append(seeds, address)
 		}
-		tried[address] = true
+	}
+	return c.onFirst(ctx, seeds, f)
+}
+
+// seeds lists the configured addresses, the one that answered last first. Only they are asked for the topology: replicas
+// may see the cluster otherwise than the configured hosts do, and the layout would change with who happens to be down.
+func (c *Cluster) seeds() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.order)
+}
+
+// onFirst runs f on one address after the other until it does not fail for the host's sake.
+func (c *Cluster) onFirst(ctx context.Context, addresses []string, f func(*Conn) error) error {
+	var failed []error
+	for _, address := range addresses {
 		err := c.on(ctx, address, f)
 		if err == nil {
 			c.prefer(address)

@@ -12,7 +12,7 @@ import (
 // discover reads the layout from the first address that has an answer.
 func (c *Cluster) discover(ctx context.Context) (*Layout, error) {
 	var l *Layout
-	err := c.anywhere(ctx, func(conn *Conn) (err error) {
+	err := c.onFirst(ctx, c.seeds(), func(conn *Conn) (err error) {
 		l, err = c.discoverFrom(ctx, conn)
 		return err
 	})

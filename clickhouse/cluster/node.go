@@ -33,7 +33,7 @@ type node struct {
 	slots chan struct{} // one element for each connection in use
 	mu    sync.Mutex
 	idle  []*Conn // the last one given back is the first to be used
-	gone  bool
+	gone  bool    // nothing is pooled any more; batches that keep an old layout may still connect
 }
 
 func newNode(c *Cluster, address string) *node {
@@ -42,6 +42,9 @@ func newNode(c *Cluster, address string) *node {
 
 // acquire takes a pooled connection or opens one, if the circuit allows; its outcome is reported to the circuit.
 func (n *node) acquire(ctx context.Context, r *Replica) (*Conn, error) {
+	if n.cluster.closed.Load() {
+		return nil, ErrClosed
+	}
 	if err := n.circuit.allow(time.Now()); err != nil {
 		return nil, err
 	}

@@ -94,6 +94,7 @@ func (c *Cluster) missing(l *Layout, all []description) error {
 			}
 		case d.err != nil && Fatal(d.err):
 			return fmt.Errorf("shard %d: %w", d.shard.Number, d.err)
+		case isCircuitOpen(d.err): // said when it opened
 		case d.err != nil:
 			c.log.Warn("replica could not be asked for its table", "shard", d.shard.Number, "replica", d.replica.String(), "error", d.err)
 		}

@@ -145,6 +145,41 @@ func TestCheckGrants(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestLeastGrants(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events")
+	cfg.Username = "least"
+	c := open(t, cfg)
+	require.NoError(t, c.CheckGrants(t.Context(), c.Layout()))
+	_, err := c.CheckDeduplication(t.Context(), c.Layout())
+	require.NoError(t, err)
+	_, err = c.Defaults(t.Context(), c.Layout().Table)
+	require.NoError(t, err)
+	_, err = c.FreeSpace(t.Context(), c.Layout())
+	require.NoError(t, err)
+	_, err = insertOn(t, c, 1, 1)
+	require.NoError(t, err)
+}
+
+func TestClosedClusterGivesNoConnections(t *testing.T) {
+	db := tables(t)
+	c, err := cluster.Open(t.Context(), config(db, "events"))
+	require.NoError(t, err)
+	l := c.Layout()
+	held, err := c.Acquire(t.Context(), l, 0)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	require.NoError(t, write(t, held, l.Target(0), 1), "a connection in use is not taken away")
+	held.Release(nil)
+	_, err = c.Acquire(t.Context(), l, 0)
+	require.ErrorIs(t, err, cluster.ErrClosed)
+	_, err = c.AcquireReplica(t.Context(), l.Shards[0].Replicas[0])
+	require.ErrorIs(t, err, cluster.ErrClosed)
+	_, err = c.Refresh(t.Context())
+	require.ErrorIs(t, err, cluster.ErrClosed)
+}
+
 func TestMinimalGrantsSuffice(t *testing.T) {
 	db := tables(t)
 	cfg := config(db, "events")

@@ -212,6 +212,7 @@ func TestRefusals(t *testing.T) {
 		"cluster of a Distributed table": {func(c *cluster.Config) { c.Cluster = "two" }, new(*cluster.ConfigError), "leave `cluster` empty"},
 		"wrong password":                 {func(c *cluster.Config) { c.Username, c.Password = "secured", "wrong" }, new(*cluster.AuthenticationError), "check `username` and `password`"},
 		"no such user":                   {func(c *cluster.Config) { c.Username = "nobody" }, new(*cluster.AuthenticationError), `logging in as "nobody"`},
+		"a user without system.clusters": {func(c *cluster.Config) { c.Username = "unshown" }, new(*cluster.PrivilegeError), "ON system.clusters TO `unshown`"},
 		"a user who sees nothing":        {func(c *cluster.Config) { c.Username = "blind" }, new(*cluster.TableNotFoundError), "GRANT SHOW TABLES, SHOW COLUMNS, INSERT ON"},
 	}
 	for name, test := range tests {

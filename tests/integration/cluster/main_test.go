@@ -40,7 +40,12 @@ func run(m *testing.M) int {
 	servers, err = services.Start(context.Background(), services.Options{
 		ClickHouse: true, Shards: 2, Replicas: 2, Nodes: 5, Weights: []int{1, 3},
 		Clusters: clusters,
+		// As the configuration that servers are shipped with.
+		ExtraConfig: "<access_control_improvements><select_from_system_db_requires_grant>true</select_from_system_db_requires_grant></access_control_improvements>",
 		Users: []services.User{
+			{Name: "unshown", Grants: []string{"GRANT SHOW, INSERT ON *.*"}},
+			{Name: "least", Grants: []string{"GRANT SHOW TABLES, SHOW COLUMNS, INSERT ON testleastgrants.*", "GRANT SELECT ON system.clusters",
+				"GRANT SELECT ON system.merge_tree_settings", "GRANT SELECT ON system.disks", "GRANT SELECT ON system.storage_policies"}},
 			{Name: "secured", Password: "right"},
 			{Name: "blind", Grants: []string{"GRANT SELECT ON system.one"}},
 			{Name: "reader", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*"}},
