@@ -1,6 +1,7 @@
 package sharding
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -20,40 +21,71 @@ func dayOf(t time.Time) int64 {
 
 func yearMonth(t time.Time) uint64 { return uint64(t.Year()*100 + int(t.Month())) }
 
-// floorSeconds splits ticks of DateTime64 into whole seconds, towards the past, and the rest.
-func floorSeconds(ticks, unit int64) (seconds, rest int64) {
-	seconds, rest = ticks/unit, ticks%unit
-	if rest < 0 {
-		return seconds - 1, rest + unit
-	}
-	return seconds, rest
+// moments turns values of a time type into times in a zone. A DateTime64 has years that ClickHouse's calendar does not
+// cover, where it gives whatever its tables hold; such a value is refused.
+type moments struct {
+	zone *time.Location
+	unit int64 // ticks per second
 }
 
-// clock turns a DateTime or DateTime64 into a time in its zone.
-func clock(t valueType, zone *time.Location) func(d datum) time.Time {
+func momentsOf(t valueType, zone *time.Location) moments {
 	if t.kind == kindDateTime {
-		return func(d datum) time.Time { return time.Unix(int64(d.u), 0).In(zone) }
+		return moments{zone, 1}
 	}
-	unit := powerOf10(t.scale)
-	return func(d datum) time.Time {
-		seconds, _ := floorSeconds(int64(d.u), unit)
-		return time.Unix(seconds, 0).In(zone)
-	}
+	return moments{zone, powerOf10(t.scale)}
 }
 
-func timePrinter(t valueType, zone *time.Location) appendFunc {
-	at := clock(t, zone)
-	if t.kind == kindDateTime || t.scale == 0 {
-		return func(dst []byte, d datum) []byte { return at(d).AppendFormat(dst, time.DateTime) }
+// firstSecond and lastSecond are 1900-01-01 00:00:00 and 2299-12-31 23:59:59 UTC, a day further in.
+const (
+	firstSecond = -2208988800 + secondsPerDay
+	lastSecond  = 10413791999 - secondsPerDay
+)
+
+// floor is the whole second before or at a value.
+func (m moments) floor(function string, d datum) (time.Time, error) {
+	seconds := int64(d.u) / m.unit
+	if int64(d.u)%m.unit < 0 {
+		seconds--
 	}
-	unit := powerOf10(t.scale)
-	return func(dst []byte, d datum) []byte {
-		_, rest := floorSeconds(int64(d.u), unit)
-		dst = append(at(d).AppendFormat(dst, time.DateTime), '.')
-		for digit := unit / 10; digit > 0; digit /= 10 {
+	return m.at(function, seconds)
+}
+
+// truncate drops the fraction towards 1970, as toDate does.
+func (m moments) truncate(function string, d datum) (time.Time, error) {
+	return m.at(function, int64(d.u)/m.unit)
+}
+
+func (m moments) at(function string, seconds int64) (time.Time, error) {
+	if seconds < firstSecond || seconds > lastSecond {
+		return time.Time{}, &EvalError{Function: function, Reason: fmt.Sprintf("%d seconds from 1970 are outside of the years 1900 to 2299", seconds)}
+	}
+	return time.Unix(seconds, 0).In(m.zone), nil
+}
+
+// fraction is the part of a second after floor, in ticks.
+func (m moments) fraction(d datum) int64 {
+	rest := int64(d.u) % m.unit
+	if rest < 0 {
+		rest += m.unit
+	}
+	return rest
+}
+
+func timePrinter(function string, m moments) appendFunc {
+	return func(dst []byte, d datum) ([]byte, error) {
+		at, err := m.floor(function, d)
+		if err != nil {
+			return dst, err
+		}
+		dst = at.AppendFormat(dst, time.DateTime)
+		if m.unit == 1 {
+			return dst, nil
+		}
+		dst = append(dst, '.')
+		for rest, digit := m.fraction(d), m.unit/10; digit > 0; digit /= 10 {
 			dst = append(dst, byte('0'+rest/digit%10))
 		}
-		return dst
+		return dst, nil
 	}
 }
 
@@ -89,8 +121,11 @@ func bindToYYYYMM(b *binder, f *function, args []typed) (binding, error) {
 		if err != nil {
 			return binding{}, err
 		}
-		at := clock(t, zone)
-		apply := func(_ *frame, args []datum) (datum, error) { return datum{u: yearMonth(at(args[0]))}, nil }
+		m := momentsOf(t, zone)
+		apply := func(_ *frame, args []datum) (datum, error) {
+			at, err := m.floor(f.name, args[0])
+			return datum{u: yearMonth(at)}, err
+		}
 		return binding{result: result, apply: apply}, nil
 	}
 	return binding{}, b.refuseArgument(f, t, "it takes Date, Date32, DateTime and DateTime64")
@@ -110,9 +145,10 @@ func bindToDate(b *binder, f *function, args []typed) (binding, error) {
 		if err != nil {
 			return binding{}, err
 		}
-		at := clock(t, zone)
+		m := momentsOf(t, zone)
 		apply := func(_ *frame, args []datum) (datum, error) {
-			return datum{u: dateType.truncate(uint64(dayOf(at(args[0]))))}, nil
+			at, err := m.truncate(f.name, args[0])
+			return datum{u: dateType.truncate(uint64(dayOf(at)))}, err
 		}
 		return binding{result: dateType, apply: apply}, nil
 	case t.kind == kindInt && t.size <= 4:

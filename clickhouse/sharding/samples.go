@@ -3,6 +3,7 @@ package sharding
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 
@@ -10,8 +11,8 @@ import (
 )
 
 // Samples draws n rows of column values of the given types, as Eval takes them. The same seed gives the same rows. The
-// ends of each type's range, empty strings, zero bytes and NULLs come up often; times stay where the time zone database
-// is not disputed (1970 to 2105; dates over their type's whole range). The error is *UnsupportedError.
+// ends of each type's range, empty strings, zero bytes and NULLs come up often; times stay in the years 1900 to 2299. The
+// error is *UnsupportedError.
 func Samples(types []*column.Type, n int, seed uint64) ([][]column.Value, error) {
 	random := rand.New(rand.NewPCG(seed, 0x5851f42d4c957f2d))
 	drawn := make([]valueType, len(types))
@@ -62,8 +63,7 @@ func (t valueType) sampleNumber(r *rand.Rand) uint64 {
 	case kindDateTime:
 		return r.Uint64N(1<<32 - secondsPerDay)
 	case kindDateTime64:
-		unit := uint64(powerOf10(t.scale))
-		return r.Uint64N(1<<32-secondsPerDay)*unit + r.Uint64N(unit)
+		return sampleTicks(r, powerOf10(t.scale))
 	case kindEnum:
 		return uint64(t.enum[r.IntN(len(t.enum))].Value)
 	}
@@ -71,6 +71,18 @@ func (t valueType) sampleNumber(r *rand.Rand) uint64 {
 		return r.Uint64N(2)
 	}
 	return t.truncate(sampleBits(r))
+}
+
+// sampleTicks prefers what fits a DateTime too, and has moments around 1970.
+func sampleTicks(r *rand.Rand, unit int64) uint64 {
+	first, last := int64(0), int64(1<<32-secondsPerDay)
+	switch r.IntN(8) {
+	case 0:
+		first, last = -5, 5
+	case 1:
+		first, last = max(firstSecond, math.MinInt64/unit+1), min(lastSecond, math.MaxInt64/unit-1)
+	}
+	return uint64((first+r.Int64N(last-first))*unit + r.Int64N(unit))
 }
 
 // sampleBits prefers numbers around 0 and around the powers of two, where widths and signs end.

@@ -8,7 +8,7 @@ import (
 )
 
 // appendFunc appends a value as ClickHouse's toString prints it.
-type appendFunc func(dst []byte, d datum) []byte
+type appendFunc func(dst []byte, d datum) ([]byte, error)
 
 func bindToString(b *binder, f *function, args []typed) (binding, error) {
 	print, err := b.printer(f, args[0].typ)
@@ -17,8 +17,9 @@ func bindToString(b *binder, f *function, args []typed) (binding, error) {
 	}
 	apply := func(f *frame, args []datum) (datum, error) {
 		start := len(f.arena)
-		f.arena = print(f.arena, args[0])
-		return f.keep(start), nil
+		text, err := print(f.arena, args[0])
+		f.arena = text
+		return f.keep(start), err
 	}
 	return binding{result: stringType, apply: apply}, nil
 }
@@ -28,26 +29,26 @@ func (b *binder) printer(f *function, t valueType) (appendFunc, error) {
 	case kindInt:
 		return integerPrinter(t), nil
 	case kindString:
-		return func(dst []byte, d datum) []byte { return append(dst, d.b...) }, nil
+		return func(dst []byte, d datum) ([]byte, error) { return append(dst, d.b...), nil }, nil
 	case kindFixedString:
-		return func(dst []byte, d datum) []byte { return append(dst, trimZeros(d.b)...) }, nil
+		return func(dst []byte, d datum) ([]byte, error) { return append(dst, trimZeros(d.b)...), nil }, nil
 	case kindDate, kindDate32:
-		return func(dst []byte, d datum) []byte { return appendDay(dst, int64(d.u)) }, nil
+		return func(dst []byte, d datum) ([]byte, error) { return appendDay(dst, int64(d.u)), nil }, nil
 	case kindDateTime, kindDateTime64:
 		zone, err := b.zoneOf(f, t)
 		if err != nil {
 			return nil, err
 		}
-		return timePrinter(t, zone), nil
+		return timePrinter(f.name, momentsOf(t, zone)), nil
 	case kindEnum:
 		return enumPrinter(t), nil
 	case kindUUID:
-		return func(dst []byte, d datum) []byte { return appendUUID(dst, d.b) }, nil
+		return func(dst []byte, d datum) ([]byte, error) { return appendUUID(dst, d.b), nil }, nil
 	case kindIPv4:
-		return func(dst []byte, d datum) []byte {
+		return func(dst []byte, d datum) ([]byte, error) {
 			var a [4]byte
 			binary.BigEndian.PutUint32(a[:], uint32(d.u))
-			return netip.AddrFrom4(a).AppendTo(dst)
+			return netip.AddrFrom4(a).AppendTo(dst), nil
 		}, nil
 	}
 	return nil, b.refuseArgument(f, t, "it takes integers of up to 64 bits, strings, enums, dates, times, UUID and IPv4")
@@ -56,11 +57,11 @@ func (b *binder) printer(f *function, t valueType) (appendFunc, error) {
 func integerPrinter(t valueType) appendFunc {
 	switch {
 	case t.boolean:
-		return func(dst []byte, d datum) []byte { return strconv.AppendBool(dst, d.u != 0) }
+		return func(dst []byte, d datum) ([]byte, error) { return strconv.AppendBool(dst, d.u != 0), nil }
 	case t.signed:
-		return func(dst []byte, d datum) []byte { return strconv.AppendInt(dst, int64(d.u), 10) }
+		return func(dst []byte, d datum) ([]byte, error) { return strconv.AppendInt(dst, int64(d.u), 10), nil }
 	default:
-		return func(dst []byte, d datum) []byte { return strconv.AppendUint(dst, d.u, 10) }
+		return func(dst []byte, d datum) ([]byte, error) { return strconv.AppendUint(dst, d.u, 10), nil }
 	}
 }
 
@@ -69,7 +70,7 @@ func enumPrinter(t valueType) appendFunc {
 	for _, e := range t.enum {
 		names[e.Value] = e.Name
 	}
-	return func(dst []byte, d datum) []byte { return append(dst, names[int16(d.u)]...) }
+	return func(dst []byte, d datum) ([]byte, error) { return append(dst, names[int16(d.u)]...), nil }
 }
 
 // appendUUID prints two little-endian 64-bit halves, the higher first.
