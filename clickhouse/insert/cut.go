@@ -138,7 +138,8 @@ func (c *cutter) part(shard int, omitted uint64) *part {
 			return p
 		}
 	}
-	p := &part{shard: shard, omitted: omitted, block: c.t.takeBlock(omitted)}
+	p := c.t.takePart(omitted)
+	p.shard = shard
 	p.name = c.j.naming.block(shard, omitted, c.j.cuts, c.count[shard])
 	c.count[shard]++
 	c.open[shard] = append(c.open[shard], p)
@@ -213,11 +214,9 @@ func (c *cut) rows() int {
 // release gives the blocks back; none may be in use.
 func (c *cut) release() {
 	for _, p := range c.parts {
-		if p.block != nil {
-			c.target.giveBlock(p.block)
-			p.block = nil
-		}
+		c.target.givePart(p)
 	}
+	c.parts = nil
 }
 
 // rebuild makes a block of some of a batch's records again, to send it in smaller pieces or without the ones at fault. The
@@ -227,7 +226,9 @@ func (j *job) rebuild(t *target, p *part, rows []int32, name string) (*part, err
 	defer j.mu.Unlock()
 	r := t.takeReader()
 	defer t.giveReader(r)
-	again := &part{shard: p.shard, omitted: p.omitted, name: name, block: t.takeBlock(p.omitted), rows: rows}
+	again := t.takePart(p.omitted)
+	again.shard, again.name = p.shard, name
+	again.rows = append(again.rows, rows...)
 	j.rebuilt = append(j.rebuilt, again)
 	var rec Record
 	for _, i := range rows {

@@ -111,7 +111,7 @@ func (j *job) release(t *target) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, p := range j.rebuilt {
-		t.giveBlock(p.block)
+		t.givePart(p)
 	}
 	j.rebuilt = nil
 }
@@ -123,7 +123,7 @@ func (j *job) discard(t *target, p *part) {
 	for i := range j.rebuilt {
 		if j.rebuilt[i] == p {
 			j.rebuilt = append(j.rebuilt[:i], j.rebuilt[i+1:]...)
-			t.giveBlock(p.block)
+			t.givePart(p)
 			return
 		}
 	}

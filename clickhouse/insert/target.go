@@ -28,8 +28,8 @@ type target struct {
 
 	readers chan *column.Reader
 	mu      sync.Mutex
-	blocks  map[uint64]chan *column.Block // by omitted mask
-	spare   int                           // capacity of each of these
+	parts   map[uint64]chan *part // by omitted mask
+	spare   int                   // capacity of each of these
 }
 
 // newTarget compiles the layout's table. Its errors name the column, type, function or field at fault.
@@ -48,7 +48,7 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 	if err != nil {
 		return nil, &PermanentError{Err: err, Advice: "name the columns to insert in `columns`, without this one, or change its type"}
 	}
-	t := &target{layout: l, plan: plan, spare: max(4, 2*len(l.Shards)), blocks: map[uint64]chan *column.Block{}}
+	t := &target{layout: l, plan: plan, spare: max(4, 2*len(l.Shards)), parts: map[uint64]chan *part{}}
 	t.readers = make(chan *column.Reader, t.spare)
 	for _, f := range fields {
 		switch f.Source {
@@ -186,36 +186,37 @@ func (t *target) giveReader(r *column.Reader) {
 	}
 }
 
-// takeBlock and giveBlock recycle blocks of one set of columns. What does not fit is left to the collector, so that a burst
-// does not stay in memory for ever.
-func (t *target) takeBlock(omitted uint64) *column.Block {
+// takePart and givePart recycle parts: the block of one set of columns, and the list of its records. What does not fit is left to the
+// collector, so that a burst does not stay in memory for ever.
+func (t *target) takePart(omitted uint64) *part {
 	select {
-	case b := <-t.pool(omitted):
-		return b
+	case p := <-t.pool(omitted):
+		return p
 	default:
-		return t.plan.NewBlock(omitted)
+		return &part{omitted: omitted, block: t.plan.NewBlock(omitted)}
 	}
 }
 
-func (t *target) giveBlock(b *column.Block) {
-	b.Reset()
+func (t *target) givePart(p *part) {
+	p.block.Reset()
+	p.rows, p.name = p.rows[:0], ""
 	select {
-	case t.pool(b.Omitted()) <- b:
+	case t.pool(p.omitted) <- p:
 	default:
 	}
 }
 
-func (t *target) pool(omitted uint64) chan *column.Block {
+func (t *target) pool(omitted uint64) chan *part {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p, ok := t.blocks[omitted]
+	p, ok := t.parts[omitted]
 	if !ok {
 		spare := t.spare
-		if len(t.blocks) > 8 {
+		if len(t.parts) > 8 {
 			spare = 1 // rows that leave out ever other columns: keeping blocks for each would hold memory for nothing
 		}
-		p = make(chan *column.Block, spare)
-		t.blocks[omitted] = p
+		p = make(chan *part, spare)
+		t.parts[omitted] = p
 	}
 	return p
 }

@@ -21,9 +21,13 @@ type config struct {
 	cluster   cluster.Config
 	insert    insert.Options // without Cluster, Spool, Observer and Logger
 	computed  []computed
+	wants     wants
 	spoolPath string // "" without a spool
 	spoolMax  int64
 }
+
+// wants tells which metadata some column takes, beside what routing needs: each look-up costs every row.
+type wants struct{ time, key bool }
 
 // computed is a column whose value is a mapping's.
 type computed struct {
@@ -171,6 +175,8 @@ func (c *config) readColumns(conf *service.ParsedConfig) error {
 			c.computed = append(c.computed, computed{column: col.Name, mapping: m})
 		case strings.HasPrefix(from, "@"):
 			col.Source = column.Meta(strings.TrimPrefix(from, "@"))
+			c.wants.time = c.wants.time || from == "@kafka_timestamp_ms"
+			c.wants.key = c.wants.key || from == "@kafka_key"
 		case from != "":
 			col.Source = column.Path(from)
 		}

@@ -321,7 +321,7 @@ func (o *output) write(ctx context.Context, w *insert.Writer, s share) error {
 	if s.lease != nil {
 		lease = s.lease
 	}
-	src, err := newSource(s.batch, lease, o.conf.computed)
+	src, err := newSource(s.batch, lease, o.conf.wants, o.conf.computed)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
+	"unsafe"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -16,6 +17,7 @@ import (
 type source struct {
 	batch    service.MessageBatch
 	lease    delivery.Lease // nil without one
+	wants                   // what of the metadata some column takes
 	computed []computed
 
 	// Set when some message holds several records: packed[m] is nil for one that does not, first[m] the number of its first record.
@@ -35,8 +37,8 @@ type source struct {
 
 // newSource looks through a batch whose messages all carry the same lease. An error means that a message's record boundaries do not
 // fit its bytes any more.
-func newSource(batch service.MessageBatch, lease delivery.Lease, columns []computed) (*source, error) {
-	s := &source{batch: batch, lease: lease, computed: columns, total: len(batch), at: -1}
+func newSource(batch service.MessageBatch, lease delivery.Lease, wanted wants, columns []computed) (*source, error) {
+	s := &source{batch: batch, lease: lease, wants: wanted, computed: columns, total: len(batch), at: -1}
 	s.meta = s.lookUp
 	for i, m := range batch {
 		r := packedRecords(m)
@@ -193,9 +195,13 @@ func (s *source) provenance() column.Provenance {
 		}
 		p.Topic, p.Partition = text, int32(partition)
 	}
-	p.TimestampMs, _ = number(s.message, "kafka_timestamp_ms")
-	if key, ok := s.message.MetaGetMut("kafka_key"); ok {
-		p.Key = keyBytes(key)
+	if s.time {
+		p.TimestampMs, _ = number(s.message, "kafka_timestamp_ms")
+	}
+	if s.key {
+		if key, ok := s.message.MetaGetMut("kafka_key"); ok {
+			p.Key = keyBytes(key)
+		}
 	}
 	return p
 }
@@ -205,7 +211,7 @@ func keyBytes(key any) []byte {
 	case []byte:
 		return k
 	case string:
-		return []byte(k)
+		return unsafe.Slice(unsafe.StringData(k), len(k)) // only read, and no longer than the message is
 	}
 	return nil
 }
