@@ -75,7 +75,7 @@ func (z *zone) day(days int32) day {
 	before, after := z.offset(end.Unix()-1), z.offset(end.Unix())
 	from := end.Unix() + before - int64(days)*secondsPerDay
 	to := from + after - before
-	if from >= 0 && from < secondsPerDay || to >= 0 && to < secondsPerDay {
+	if from >= 0 && (from < secondsPerDay || to >= 0 && to < secondsPerDay) {
 		const factor = 15 * 60 // ClickHouse keeps both in quarters of an hour
 		d.changeAt, d.change = int32(from/factor*factor), int32((after-before)/factor*factor)
 	}
