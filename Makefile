@@ -30,8 +30,11 @@ help: ## this list
 build: ## the static binary bin/connect
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/connect ./cmd/connect
 
+# Compiling wants the processor and installing the network, so both go on at once.
 .PHONY: test
-test: test-unit test-integration ## every test, with real Kafka, MariaDB and ClickHouse
+test: ## every test, with real Kafka, MariaDB and ClickHouse
+	@$(MAKE) --no-print-directory -j2 test-unit install-services
+	@$(MAKE) --no-print-directory test-integration
 
 .PHONY: test-unit
 test-unit: ## tests of the library module; no servers
@@ -80,6 +83,10 @@ chaos: build ## break a running pipeline at random, and count what is lost and w
 .PHONY: demo
 demo: ## the whole product on one machine, checked row by row (ROWS, SEED, KEEP=1)
 	cd tests && $(GO) run ./cmd/demo $(ARGS)
+
+.PHONY: install-services
+install-services: ## download and install the servers of the tests
+	cd tests && $(GO) run ./cmd/services install --kafka --mysql
 
 .PHONY: services
 services: ## the servers of the tests, until Ctrl-C
