@@ -1,9 +1,11 @@
 package sharding
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
 )
@@ -231,4 +233,26 @@ func BenchmarkEval(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestEvalIsSafeForConcurrentUse(t *testing.T) {
+	f := bindAll(t, "cityHash64(toString(x), sipHash128(lower(toString(x))))", mustType(t, "UInt64"))
+	want := make([]uint64, 500)
+	for i := range want {
+		v, err := f.Eval([]column.Value{{U: uint64(i)}}, Record{})
+		require.NoError(t, err)
+		want[i] = v
+	}
+	var group errgroup.Group
+	for range 4 {
+		group.Go(func() error {
+			for i, w := range want {
+				if v, err := f.Eval([]column.Value{{U: uint64(i)}}, Record{}); err != nil || v != w {
+					return fmt.Errorf("key of %d is %d, alone it was %d: %w", i, v, w, err)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, group.Wait())
 }
