@@ -117,6 +117,12 @@ func (c *Conn) greet(ctx context.Context) error {
 	})
 }
 
+// alive tells whether a pooled connection can be used: the other end has not closed it and, if it has been idle for long,
+// answers.
+func (c *Conn) alive(ctx context.Context) bool {
+	return c.net.quiet() && (time.Since(c.used) < pingAfter || c.ping(ctx) == nil)
+}
+
 // ping asks for a sign of life.
 func (c *Conn) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, c.cluster.cfg.HandshakeTimeout)

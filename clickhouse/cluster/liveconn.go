@@ -1,7 +1,9 @@
 package cluster
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -31,6 +33,20 @@ func (c *liveConn) silence() time.Duration {
 func (c *liveConn) abort() {
 	c.aborted.Store(true)
 	_ = c.Conn.SetDeadline(processStart)
+}
+
+// peekFor is long enough to see what has already arrived.
+const peekFor = 100 * time.Microsecond
+
+// quiet tells whether the other end has neither closed the connection nor said anything. A byte that was sent to an idle
+// connection is lost by looking, and the connection with it.
+func (c *liveConn) quiet() bool {
+	if c.aborted.Load() || c.SetReadDeadline(time.Now().Add(peekFor)) != nil {
+		return false
+	}
+	var b [1]byte
+	n, err := c.Conn.Read(b[:])
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.SetReadDeadline(time.Time{}) == nil
 }
 
 func (c *liveConn) Read(p []byte) (int, error) {

@@ -49,3 +49,34 @@ func TestLargeWritesAreSeenToMove(t *testing.T) {
 	}
 	require.Equal(t, len(block), <-written)
 }
+
+func TestQuietSeesWhatTheOtherEndDid(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	pair := func() (*liveConn, net.Conn) {
+		near, err := net.Dial("tcp", listener.Addr().String())
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = near.Close() })
+		far, err := listener.Accept()
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = far.Close() })
+		return &liveConn{Conn: near}, far
+	}
+	near, far := pair()
+	for range 3 {
+		require.True(t, near.quiet())
+	}
+	_, err = far.Write([]byte("ok"))
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return !near.quiet() }, 10*time.Second, time.Millisecond, "it spoke")
+
+	near, far = pair()
+	require.True(t, near.quiet())
+	require.NoError(t, far.Close())
+	require.Eventually(t, func() bool { return !near.quiet() }, 10*time.Second, time.Millisecond, "it closed")
+
+	near, _ = pair()
+	near.abort()
+	require.False(t, near.quiet(), "it was aborted")
+}

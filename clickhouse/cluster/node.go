@@ -70,7 +70,7 @@ func (n *node) take(ctx context.Context) (*Conn, error) {
 		}
 	}
 	for conn := n.pop(); conn != nil; conn = n.pop() {
-		if time.Since(conn.used) < pingAfter || conn.ping(ctx) == nil {
+		if conn.alive(ctx) {
 			return conn, nil
 		}
 		conn.close()

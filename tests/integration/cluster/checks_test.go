@@ -207,6 +207,15 @@ func TestTLS(t *testing.T) {
 	_, err := insertOn(t, c, 0, 1)
 	require.NoError(t, err)
 	require.Equal(t, 1, countAll(t, db))
+	first, err := c.Acquire(t.Context(), c.Layout(), 0)
+	require.NoError(t, err)
+	first.Release(nil)
+	second, err := c.Acquire(t.Context(), c.Layout(), 0)
+	require.NoError(t, err)
+	require.Same(t, first, second, "looking whether it is closed does no harm")
+	err = write(t, second, c.Layout().Target(0), 2)
+	second.Release(err)
+	require.NoError(t, err)
 
 	cfg.TLS = &tls.Config{RootCAs: roots} // the name of the host dialled is not that of the certificate
 	_, err = cluster.Open(t.Context(), cfg)

@@ -279,6 +279,36 @@ func TestIdleConnectionsAreClosed(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestServerThatWasRestartedIsUsedAtOnce(t *testing.T) {
+	db := tables(t)
+	spare := servers.Servers[4]
+	cfg := config(db, "events_local")
+	cfg.Addresses, cfg.Shards = nil, [][]string{{spare.Addr()}}
+	c := open(t, cfg)
+	_, err := insertOn(t, c, 0, 1)
+	require.NoError(t, err)
+	kill(t, spare)
+	require.NoError(t, spare.Start(t.Context()))
+	_, err = insertOn(t, c, 0, 2)
+	require.NoError(t, err, "the pooled connection was closed by the kill, and that is seen before it is used")
+}
+
+func TestServerTakesTheIdleTimeoutFromTheLastQuery(t *testing.T) {
+	db := tables(t)
+	spare := servers.Servers[4]
+	cfg := config(db, "events_local")
+	cfg.Addresses, cfg.Shards = nil, [][]string{{spare.Addr()}}
+	cfg.Settings = []ch.Setting{{Key: "idle_connection_timeout", Value: "1", Important: true}}
+	c := open(t, cfg)
+	_, err := insertOn(t, c, 0, 1)
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		return spare.Value(t, "SELECT value FROM system.metrics WHERE metric = 'TCPConnection'") == "0"
+	}, 60*time.Second, 100*time.Millisecond, "what bounds how late a frozen sender can be")
+	_, err = insertOn(t, c, 0, 2)
+	require.NoError(t, err)
+}
+
 func TestPinnedReplicaIsTheOnlyOneUsed(t *testing.T) {
 	db := tables(t)
 	c := open(t, config(db, "events"))
