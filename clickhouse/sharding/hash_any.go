@@ -73,6 +73,9 @@ func (h *anyHash) result() valueType {
 }
 
 func (h *anyHash) applyTo(types []valueType) applyFunc {
+	if t := types[0]; len(types) == 1 && h.intHash && asNumber(t) && !t.nullable {
+		return func(_ *frame, args []datum) (datum, error) { return datum{u: intHash64(t.bits(args[0].u))}, nil }
+	}
 	if h.size == 16 {
 		return func(f *frame, args []datum) (datum, error) {
 			sum := h.all(f, types, args)
