@@ -22,6 +22,10 @@ import (
 const parentVariable = "SERVICES_TEST_PARENT"
 
 func TestMain(m *testing.M) {
+	// These tests are about servers of our own, whatever the other suites are to run against.
+	for _, name := range []string{"CLICKHOUSE_ADDR", "KAFKA_ADDR", "MYSQL_DSN"} {
+		os.Unsetenv(name)
+	}
 	if os.Getenv(parentVariable) == "" {
 		os.Exit(m.Run())
 	}
