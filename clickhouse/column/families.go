@@ -95,9 +95,10 @@ func documented() []group {
 		one("Nested", nestedCodec, "arrays of objects; flattened columns `n.a` take arrays, or member `a` of the objects in array `n`"),
 		one("JSON", jsonCodec, "objects; the server takes them apart"),
 		{names: []string{"Point", "Ring", "LineString", "MultiLineString", "Polygon", "MultiPolygon"}, family: family{compile: geometryCodec, accepts: "arrays of points `[x, y]`, nested as the type says"}},
+		one("QBit", qbitCodec, "arrays of as many numbers as the type has dimensions", looseVector),
 		one("SimpleAggregateFunction", aggregateCodec, "what the type of its values takes"),
 		refused("it holds states of an aggregate function, which have no JSON form; insert into a table that feeds it", "AggregateFunction"),
-		refused("ch-go cannot carry it", "Variant", "Dynamic", "Geometry", "QBit"),
+		refused("ch-go cannot carry it", "Variant", "Dynamic", "Geometry"),
 		refused("JSON has replaced it", "Object"),
 		refused("it has no values", "Nothing"),
 	}
@@ -127,5 +128,6 @@ const (
 	shortTime     = "`12:34` is refused, since it may mean hours and minutes; ClickHouse takes it as minutes and seconds."
 	nullEnum      = "A null, and a member that a tuple lacks, is the type's default, the lowest number; ClickHouse 26.7 stores 0, which may be no value of the type."
 	namedArray    = "A Tuple with names also takes arrays; ClickHouse wants objects."
+	looseVector   = "Elements may also be strings of a number, and null, which is 0; ClickHouse wants numbers."
 	twiceInTuple  = "Of a member that stands twice the last one counts (or the row is refused, as configured); ClickHouse refuses it."
 )

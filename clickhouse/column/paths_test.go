@@ -25,7 +25,7 @@ func everything(t testing.TB) *Plan {
 			fields = append(fields, columns(name+"_l", "LowCardinality("+typ+")", name+"_ln", "LowCardinality(Nullable("+typ+"))", name+"_la", "Array(LowCardinality("+typ+"))")...)
 		}
 	}
-	fields = append(fields, columns("json", "JSON", "point", "Point", "poly", "Polygon", "nest", "Nested(a UInt8, b String)", "n.a", "Array(UInt8)", "n.b", "Array(String)")...)
+	fields = append(fields, columns("json", "JSON", "point", "Point", "poly", "Polygon", "q", "QBit(BFloat16, 2)", "nest", "Nested(a UInt8, b String)", "n.a", "Array(UInt8)", "n.b", "Array(String)")...)
 	return newPlan(t, Options{}, fields...)
 }
 

@@ -18,7 +18,7 @@ type Type struct {
 	Precision int    // Decimal: digits
 	Scale     int    // Decimal: digits after the point; DateTime64, Time64: digits of a second
 	Zone      string // DateTime, DateTime64: time zone, empty for the server's
-	Length    int    // FixedString: bytes
+	Length    int    // FixedString: bytes; QBit: elements
 	Enum      []EnumValue
 	Function  string // SimpleAggregateFunction: the function, with its parameters
 
@@ -72,6 +72,9 @@ func (t *Type) params() []string {
 			s = quoteName(t.Fields[i]) + " " + s
 		}
 		params = append(params, s)
+	}
+	if t.Name == "QBit" {
+		params = append(params, strconv.Itoa(t.Length))
 	}
 	return params
 }

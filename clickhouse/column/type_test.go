@@ -13,7 +13,7 @@ var typeNames = []string{
 	"Enum8('a' = 1, 'b\\'c' = -2)", "Enum16('x' = 1000)", "LowCardinality(Nullable(String))", "Array(Array(Nullable(Int8)))", "Map(LowCardinality(String), Array(UInt64))",
 	"Tuple(String, Int8)", "Tuple(a String, `b c` Array(Int8))", "Nested(a Int8, b Nested(c String))", "SimpleAggregateFunction(sum, UInt64)",
 	"SimpleAggregateFunction(groupArrayArray(10), Array(String))", "JSON", "JSON(max_dynamic_paths=16, a.b UInt32, SKIP c)", "Variant(String, UInt8)",
-	"AggregateFunction(quantiles(0.5, 0.9), UInt64)", "Point", "Nothing", "Tuple()", "IntervalDay", "Dynamic(max_types=3)",
+	"AggregateFunction(quantiles(0.5, 0.9), UInt64)", "Point", "Nothing", "Tuple()", "IntervalDay", "Dynamic(max_types=3)", "QBit(Float32, 16)",
 }
 
 func TestParseType(t *testing.T) {

@@ -138,7 +138,7 @@ func (p *typeParser) parseType(depth int) (*Type, error) {
 // bare checks the families that mean nothing without parameters.
 func (p *typeParser) bare(t *Type) error {
 	switch t.Name {
-	case "Nullable", "LowCardinality", "Array", "Map", "Nested", "FixedString", "Enum8", "Enum16", "SimpleAggregateFunction",
+	case "Nullable", "LowCardinality", "Array", "Map", "Nested", "FixedString", "QBit", "Enum8", "Enum16", "SimpleAggregateFunction",
 		"Decimal32", "Decimal64", "Decimal128", "Decimal256":
 		return p.fail("%s needs parameters", t.Name)
 	case "DateTime64", "Time64":
@@ -162,6 +162,8 @@ func (p *typeParser) arguments(t *Type, depth int) error {
 		return p.members(t, depth)
 	case "SimpleAggregateFunction":
 		return p.aggregate(t, depth)
+	case "QBit":
+		return p.vector(t, depth)
 	case "FixedString":
 		return p.integers([]*int{&t.Length}, 1, 1, 0xFFFFFF)
 	case "DateTime":
@@ -253,6 +255,19 @@ func (p *typeParser) aggregate(t *Type, depth int) error {
 		return err
 	}
 	return p.types(t, depth, 1, 1)
+}
+
+// vector reads `Float32, 128`.
+func (p *typeParser) vector(t *Type, depth int) error {
+	arg, err := p.parseType(depth + 1)
+	if err != nil {
+		return err
+	}
+	if err := p.expect(','); err != nil {
+		return err
+	}
+	t.Args = []*Type{arg}
+	return p.integers([]*int{&t.Length}, 1, 1, 0xFFFFFF)
 }
 
 func (p *typeParser) integer() (int, error) {

@@ -50,6 +50,8 @@ var cases = []struct {
 	{[]string{"Ring", "LineString"}, []string{`[[0,0],[1,1],[2,0]]`, `[]`}},
 	{[]string{"Polygon", "MultiLineString"}, []string{`[[[0,0],[1,1],[2,0]],[]]`, `[]`}},
 	{[]string{"MultiPolygon"}, []string{`[[[[0,0],[1,1],[2,0]]],[]]`}},
+	{[]string{"QBit(Float32, 2)", "QBit(BFloat16, 2)", "QBit(Float64, 2)"}, []string{`[1,2]`, `[-1.5,"nan"]`, `[]`, `[1]`, `[1,2,3]`, `null`, `[null,1]`, `"x"`}},
+	{[]string{"QBit(Float32, 11)"}, []string{`[1,2,3,4,5,6,7,8,9,-10,0.1]`}},
 	{[]string{"JSON", "JSON(max_dynamic_paths = 4, a.b UInt32, SKIP c)"}, []string{
 		`{}`, `{"a":{"b":1},"c":"x"}`, `{"x":[1,2,{"y":null}],"z":1.5,"w":"2024-01-01"}`, `null`, `1`, `"{}"`, `[]`,
 	}},

@@ -1,6 +1,7 @@
 package column
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,6 +52,7 @@ var differences = []difference{
 	{onlyThere, `^DateTime`, `Feb|^"2024(02)?"$`, "Other forms, such as those of e-mail (`29 Feb 2024 12:34:56`) and a year or month alone, are refused; ClickHouse guesses many."},
 	{onlyHere, `^DateTime`, `^1\.7e9$`, "Numbers with an exponent (`1.7e9`) are taken; ClickHouse refuses them."},
 	{onlyThere, `^Time`, `^"12:34"$`, "`12:34` is refused, since it may mean hours and minutes; ClickHouse takes it as minutes and seconds."},
+	{onlyHere, `^QBit`, `"nan"|null`, "Elements may also be strings of a number, and null, which is 0; ClickHouse wants numbers."},
 	{onlyHere, `^Tuple\(a`, `^\[`, "A Tuple with names also takes arrays; ClickHouse wants objects."},
 	{onlyHere, `^Tuple\(a`, `"a":1,"a":2`, "Of a member that stands twice the last one counts (or the row is refused, as configured); ClickHouse refuses it."},
 }
@@ -72,8 +74,9 @@ func known(s side, typ, json string) bool {
 func checkDifferences(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "types.md"))
 	require.NoError(t, err)
+	all := flag.Lookup("test.run").Value.String() == "" // a run of some of the types meets some of the differences
 	for i, d := range differences {
-		require.True(t, differencesSeen[i], "no longer a difference: %s", d.why)
+		require.True(t, differencesSeen[i] || !all, "no longer a difference: %s", d.why)
 		require.Contains(t, string(page), d.why)
 	}
 }

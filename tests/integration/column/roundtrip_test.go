@@ -42,7 +42,7 @@ func always(string) bool { return true }
 func notEnum(typ string) bool { return !strings.HasPrefix(typ, "Enum") }
 
 func scalar(typ string) bool {
-	for _, composite := range []string{"Array", "Map", "Tuple", "Nested", "JSON", "Point", "Ring", "Polygon", "LineString", "Multi"} {
+	for _, composite := range []string{"Array", "Map", "Tuple", "Nested", "JSON", "Point", "Ring", "Polygon", "LineString", "Multi", "QBit"} {
 		if strings.HasPrefix(typ, composite) {
 			return false
 		}
