@@ -206,7 +206,13 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	if c.sasl, err = parseSASL(conf); err != nil {
 		return nil, err
 	}
-	return c, c.validate()
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	if err := kgo.ValidateOpts(c.clientOpts()...); err != nil {
+		return nil, fmt.Errorf("checking client options: %w", err)
+	}
+	return c, nil
 }
 
 func commaList(in []string) (out []string) {
@@ -294,6 +300,7 @@ func (c *config) clientOpts() []kgo.Opt {
 		kgo.RebalanceTimeout(c.rebalanceTimeout),
 		kgo.HeartbeatInterval(c.heartbeatInterval),
 		kgo.MetadataMaxAge(c.metadataMaxAge),
+		kgo.MetadataMinAge(min(c.metadataMaxAge, 5*time.Second)),
 		kgo.RequestTimeoutOverhead(c.requestOverhead),
 		kgo.ConnIdleTimeout(c.connIdleTimeout),
 		kgo.FetchMaxBytes(c.fetchMaxBytes),

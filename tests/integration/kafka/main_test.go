@@ -28,8 +28,15 @@ func TestMain(m *testing.M) {
 		runChild(conf)
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if shared != nil {
+		shared.Stop()
+	}
+	os.Exit(code)
 }
+
+// shared is the real broker, which all tests use: each has topics and groups of its own.
+var shared *services.Cluster
 
 func runChild(conf string) {
 	b := service.NewStreamBuilder()
@@ -102,11 +109,15 @@ func fakeBroker(t *testing.T, opts ...kfake.Opt) *broker {
 
 func realBroker(t *testing.T) *broker {
 	t.Helper()
-	c := services.Run(t, services.Options{Kafka: true, KafkaProperties: map[string]string{
-		"group.min.session.timeout.ms":     "1000",
-		"group.initial.rebalance.delay.ms": "0",
-	}})
-	return newBroker(t, c.Kafka.Addr())
+	if shared == nil {
+		c, err := services.Start(context.Background(), services.Options{Kafka: true, KafkaProperties: map[string]string{
+			"group.min.session.timeout.ms":     "1000",
+			"group.initial.rebalance.delay.ms": "0",
+		}})
+		require.NoError(t, err)
+		shared = c
+	}
+	return newBroker(t, shared.Kafka.Addr())
 }
 
 // onBrokers runs a test against both brokers.
