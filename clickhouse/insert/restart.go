@@ -57,8 +57,8 @@ func (w *Writer) restartedSince(ctx context.Context, l *cluster.Layout, at time.
 	return false, nil
 }
 
-// startedSince allows a second for the uptime's resolution, and one for the clock.
-func startedSince(up time.Duration, at time.Time) bool { return up <= time.Since(at)+2*time.Second }
+// startedSince errs on the side of a restart: the server cuts its uptime down to whole seconds. No clock is compared with another.
+func startedSince(up time.Duration, at time.Time) bool { return up <= time.Since(at) }
 
 // uptime asks how long the server has been running.
 func uptime(ctx context.Context, conn *cluster.Conn) (time.Duration, error) {

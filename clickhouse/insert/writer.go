@@ -220,10 +220,11 @@ func unavailable(err error) error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		failed = joined.Unwrap()
 	}
-	for _, err := range failed {
-		var shard *ShardError
-		if !errors.As(err, &shard) || ch.IsException(err) || errors.Is(err, delivery.ErrLost) {
-			return fmt.Errorf("%w", err)
+	var shard *ShardError
+	var permanent *PermanentError
+	for _, e := range failed {
+		if !errors.As(e, &shard) || errors.As(e, &permanent) || ch.IsException(e) || errors.Is(e, delivery.ErrLost) {
+			return err
 		}
 	}
 	return &UnavailableError{Shards: failed}
