@@ -1,0 +1,140 @@
+package kafka
+
+import (
+	"testing"
+	"time"
+
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+func sampleRecords() []*kgo.Record {
+	at := time.UnixMilli(1_700_000_000_123)
+	return []*kgo.Record{
+		{Topic: "clicks", Partition: 3, Offset: 10, Key: []byte("k1"), Value: []byte(`{"a":1}`), Timestamp: at,
+			Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("x")}, {Key: "kafka_offset", Value: []byte("forged")}}},
+		{Topic: "clicks", Partition: 3, Offset: 12, Timestamp: at},
+		{Topic: "clicks", Partition: 3, Offset: 13, Value: []byte("two\nlines"), Timestamp: at},
+	}
+}
+
+func sampleAttempt() attempt {
+	s := testSession(nil)
+	p := newPartition(s, "clicks", [16]byte{1}, 3)
+	return attempt{lease: p.newLease(10, 14), n: 1, highWater: 20}
+}
+
+func metadata(t *testing.T, m *service.Message) map[string]any {
+	t.Helper()
+	out := map[string]any{}
+	require.NoError(t, m.MetaWalkMut(func(key string, value any) error {
+		out[key] = value
+		return nil
+	}))
+	return out
+}
+
+func TestMetadataIsThatOfRedpandaConnect(t *testing.T) {
+	all, err := parseFields([]string{"topic", "partition", "offset", "key", "timestamp_ms", "timestamp_unix", "headers", "lag", "tombstone_message"})
+	require.NoError(t, err)
+	a := sampleAttempt()
+	c := &config{recordsPerMessage: 1, fields: all}
+	batch := c.messages(a, sampleRecords(), a.highWater)
+	require.Len(t, batch, 3)
+	require.Equal(t, map[string]any{
+		"kafka_topic": "clicks", "kafka_partition": 3, "kafka_offset": 10, "kafka_key": "k1",
+		"kafka_timestamp_ms": int64(1_700_000_000_123), "kafka_timestamp_unix": int64(1_700_000_000),
+		"kafka_lag": int64(9), "kafka_tombstone_message": false, "trace": "x",
+	}, metadata(t, batch[0]))
+	require.Equal(t, true, metadata(t, batch[1])["kafka_tombstone_message"])
+	for _, m := range batch {
+		require.Equal(t, a, delivery.FromContext(m.Context()), "a processor may drop any of them")
+	}
+}
+
+func TestMetadataIsChosen(t *testing.T) {
+	a := sampleAttempt()
+	c := &config{recordsPerMessage: 1, fields: fields{offset: true}}
+	require.Equal(t, map[string]any{"kafka_offset": 10}, metadata(t, c.messages(a, sampleRecords(), 0)[0]))
+}
+
+func TestPackedRecords(t *testing.T) {
+	a := sampleAttempt()
+	c := &config{recordsPerMessage: 2, fields: fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}}
+	batch := c.messages(a, sampleRecords(), a.highWater)
+	require.Len(t, batch, 2)
+	content, err := batch[0].AsBytes()
+	require.NoError(t, err)
+	require.Equal(t, "{\"a\":1}\n\n", string(content))
+	v, ok := batch[0].MetaGetMut(delivery.MetaRecords)
+	require.True(t, ok)
+	rs := v.(*delivery.Records)
+	require.NoError(t, rs.Check(content))
+	require.Equal(t, []int64{10, 12}, rs.Offsets)
+	require.Equal(t, [][]byte{[]byte("k1"), nil}, rs.Keys)
+	require.Equal(t, []int64{1_700_000_000_123, 1_700_000_000_123}, rs.Timestamps)
+	require.Empty(t, rs.Value(content, 1), "a tombstone is an empty value")
+
+	content, err = batch[1].AsBytes()
+	require.NoError(t, err)
+	require.Equal(t, "two\nlines\n", string(content))
+	require.Equal(t, a, delivery.FromContext(batch[1].Context()))
+	offset, _ := batch[1].MetaGetMut("kafka_offset")
+	require.Equal(t, 13, offset)
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	s := testSession(func(c *config) { c.count, c.maxBuffered = 1000, 50*(recordOverhead+2) })
+	p := s.testPartition(0)
+	fetch := func(from, to int64) {
+		var records []*kgo.Record
+		for o := from; o < to; o++ {
+			records = append(records, &kgo.Record{Topic: "clicks", Offset: o, Value: []byte("vv")})
+		}
+		s.take(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "clicks", Partitions: []kgo.FetchPartition{{Records: records, HighWatermark: 900}}}}}}, time.Now())
+	}
+	fetch(0, 40)
+	require.False(t, p.paused)
+	fetch(40, 60)
+	require.True(t, p.paused, "above the limit")
+	require.Equal(t, []string{"0-60"}, ranges(p), "what is there goes out without waiting for its period")
+	a := s.testPop(t)
+	require.True(t, p.paused)
+	s.settle(a, nil)
+	require.False(t, p.paused)
+	require.Zero(t, s.buffered)
+}
+
+func BenchmarkMessages(b *testing.B) {
+	records := make([]*kgo.Record, 10_000)
+	value := make([]byte, 490)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "clicks", Partition: 3, Offset: int64(i), Key: []byte("user-12345"), Value: value, Timestamp: time.UnixMilli(1_700_000_000_123)}
+	}
+	a := sampleAttempt()
+	f := fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}
+	for name, n := range map[string]int{"one record a message": 1, "many": 10_000} {
+		b.Run(name, func(b *testing.B) {
+			c := &config{recordsPerMessage: n, fields: f}
+			b.ReportAllocs()
+			for range b.N {
+				c.messages(a, records, 0)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/record")
+		})
+	}
+}
+
+func BenchmarkCut(b *testing.B) {
+	records := make([]*kgo.Record, 10_000)
+	for i := range records {
+		records[i] = &kgo.Record{Topic: "clicks", Offset: int64(i), Value: []byte("v")}
+	}
+	for range b.N {
+		s := testSession(func(c *config) { c.count = 5000 })
+		s.testPartition(0).add(records, time.Unix(1, 0))
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/record")
+}
