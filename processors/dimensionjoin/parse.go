@@ -104,6 +104,7 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 	if keys < 1 || timeout <= 0 {
 		return nil, fmt.Errorf("%s and %s must be positive", djFieldMaxKeysPerQuery, djFieldQueryTimeout)
 	}
+	s.join.MaxKeys = keys
 	dims, err := conf.FieldObjectList(djFieldDimensions)
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s[%d]: %w", djFieldDimensions, i, err)
 		}
-		d.Source.MaxKeysPerQuery, d.Source.QueryTimeout = keys, timeout
+		d.Source.QueryTimeout = timeout
 		s.join.Dimensions = append(s.join.Dimensions, d)
 	}
 	return s, nil

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -112,47 +113,61 @@ func (v *View) recover() {
 // Down reports that the server did not answer the last read, and should not be asked yet for what can be served stale.
 func (v *View) Down(now int64) bool { return now < v.downUntil.Load() }
 
-// Fetch reads keys that are absent or stale, sharing the read of a key with everyone else who wants it, and returns the
-// entries it got. The error says why one is missing from them; what was read is kept nevertheless.
-func (v *View) Fetch(ctx context.Context, absent, stale []string, load Load) (map[string]*Entry, error) {
+// fetchers bounds the reads that one Fetch has under way.
+const fetchers = 4
+
+// Fetch reads keys that are absent or stale, at most size in one read, sharing the read of a key with everyone else who wants
+// it, and returns the entries it got. The error says why one is missing from them; what was read is kept nevertheless.
+func (v *View) Fetch(ctx context.Context, absent, stale []string, size int, load Load) (map[string]*Entry, error) {
 	l := loader{v, load}
 	out := make(map[string]*Entry, len(absent)+len(stale))
+	var mu sync.Mutex
 	var group errgroup.Group
-	var got map[Key]*Entry
-	if len(absent) > 0 {
-		group.Go(func() (err error) {
-			got, err = v.store.otter.BulkGet(ctx, v.keys(absent), l)
+	group.SetLimit(fetchers)
+	for keys := range slices.Chunk(absent, size) {
+		group.Go(func() error {
+			got, err := v.store.otter.BulkGet(ctx, v.keys(keys), l)
+			mu.Lock()
+			defer mu.Unlock()
+			for k, e := range got {
+				out[k.Key] = e
+			}
 			return err
 		})
 	}
-	var refreshed []otter.RefreshResult[Key, *Entry]
-	if len(stale) > 0 {
+	for keys := range slices.Chunk(stale, size) {
 		group.Go(func() error {
 			select {
-			case refreshed = <-v.store.otter.BulkRefresh(ctx, v.keys(stale), l):
-				return nil
+			case results := <-v.store.otter.BulkRefresh(ctx, v.keys(keys), l):
+				mu.Lock()
+				defer mu.Unlock()
+				return collect(out, results)
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		})
 	}
 	err := group.Wait()
-	for k, e := range got {
-		out[k.Key] = e
-	}
-	for _, r := range refreshed {
+	return out, err
+}
+
+// collect adds the entries that were read to out, and returns an error of those that were not.
+func collect(out map[string]*Entry, results []otter.RefreshResult[Key, *Entry]) (err error) {
+	for _, r := range results {
 		if r.Err != nil {
 			err = r.Err
 			continue
 		}
 		out[r.Key.Key] = r.Value
 	}
-	return out, err
+	return err
 }
 
 // Refresh reads keys again in the background.
-func (v *View) Refresh(ctx context.Context, keys []string, load Load) {
-	v.store.otter.BulkRefresh(ctx, v.keys(keys), loader{v, load})
+func (v *View) Refresh(ctx context.Context, keys []string, size int, load Load) {
+	for part := range slices.Chunk(keys, size) {
+		v.store.otter.BulkRefresh(ctx, v.keys(part), loader{v, load})
+	}
 }
 
 func (v *View) keys(names []string) []Key {

@@ -77,6 +77,8 @@ type Full struct {
 type Config struct {
 	Dimensions []Dimension
 	OnConflict Conflict
+	// MaxKeys bounds the keys of one read; 0 is 1,000.
+	MaxKeys int
 	// Backoff between attempts while the server cannot be asked.
 	InitialBackoff, MaxBackoff time.Duration
 	// Server names the database server, to tell apart dimensions of the same name in a shared cache.
@@ -87,6 +89,9 @@ type Config struct {
 func (c *Config) validate() error {
 	if len(c.Dimensions) == 0 {
 		return fmt.Errorf("no dimensions are configured")
+	}
+	if c.MaxKeys <= 0 {
+		c.MaxKeys = 1000
 	}
 	names := map[string]bool{}
 	for i := range c.Dimensions {

@@ -106,13 +106,13 @@ func (w *worker) resolveOne(ctx context.Context, d int) error {
 	n := dw.needs()
 	down := p.view.Down(w.now)
 	if len(n.due) > 0 && !down {
-		p.view.Refresh(w.plan.joiner.life, n.due, p.load)
+		p.view.Refresh(w.plan.joiner.life, n.due, w.maxKeys(), p.load)
 	}
 	if down {
 		n.stale = nil // served as they are
 	}
 	if len(n.absent)+len(n.stale) > 0 {
-		got, err := p.view.Fetch(ctx, n.absent, n.stale, p.load)
+		got, err := p.view.Fetch(ctx, n.absent, n.stale, w.maxKeys(), p.load)
 		dw.take(got)
 		if err != nil {
 			if err := w.withoutServer(ctx, d, err); err != nil {
@@ -128,6 +128,8 @@ func (w *worker) resolveOne(ctx context.Context, d int) error {
 	}
 	return w.retryMissing(ctx, d)
 }
+
+func (w *worker) maxKeys() int { return w.plan.joiner.config.MaxKeys }
 
 // take notes what was read for the batch.
 func (dw *dimWorker) take(got map[string]*cache.Entry) {
@@ -178,7 +180,7 @@ func (w *worker) retryMissing(ctx context.Context, d int) error {
 			return err
 		}
 		p.stats.RetriedKeys.Add(int64(len(late)))
-		got, err := p.view.Fetch(ctx, nil, late, p.load)
+		got, err := p.view.Fetch(ctx, nil, late, w.maxKeys(), p.load)
 		dw.take(got)
 		if err != nil {
 			if ctx.Err() != nil {

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-sql-driver/mysql"
-	"golang.org/x/sync/errgroup"
 )
 
 // Options configure the connections to one server.
@@ -253,35 +252,17 @@ func (s *Source) deadline(ctx context.Context) (context.Context, context.CancelF
 	return context.WithTimeout(ctx, s.cfg.QueryTimeout)
 }
 
-// Load reads the rows of the keys, which are canonical and distinct. The result has every key; one without a row has an
-// empty Result. The error is ErrSchemaChanged, or says why the server could not be asked.
+// Load reads the rows of the keys, which are canonical and distinct, with one query. The result has every key; one without a
+// row has an empty Result. The error is ErrSchemaChanged, or says why the server could not be asked.
 func (s *Source) Load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
-	chunk := max(s.cfg.MaxKeysPerQuery, 1)
-	parts := make([]map[string]*Result, (len(keys)+chunk-1)/chunk)
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(4)
-	for i := range parts {
-		group.Go(func() (err error) {
-			parts[i], err = s.loadChunk(ctx, schema, keys[i*chunk:min((i+1)*chunk, len(keys))])
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	out, err := s.load(ctx, schema, keys)
+	if err != nil {
 		return nil, s.wrap("reading", err)
-	}
-	if len(parts) == 1 {
-		return parts[0], nil
-	}
-	out := make(map[string]*Result, len(keys))
-	for _, part := range parts {
-		for key, result := range part {
-			out[key] = result
-		}
 	}
 	return out, nil
 }
 
-func (s *Source) loadChunk(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
+func (s *Source) load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
 	query, args := s.query(schema, keys)

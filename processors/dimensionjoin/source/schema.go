@@ -44,18 +44,16 @@ type AsOf struct {
 
 // Config describes one dimension as the server holds it.
 type Config struct {
-	Name    string
-	Table   string // table or database.table; or
-	Query   string // with {keys} where the list of keys goes
-	Keys    []string
-	Columns []Column // none: all columns that are not keys (nor AsOf's), each under Prefix + its own name
-	Prefix  string
-	Target  string
-	AsOf    *AsOf
-	Zone    *time.Location // of DATETIME columns; nil is UTC
-	// MaxKeysPerQuery bounds one IN list; QueryTimeout bounds one query.
-	MaxKeysPerQuery int
-	QueryTimeout    time.Duration
+	Name         string
+	Table        string // table or database.table; or
+	Query        string // with {keys} where the list of keys goes
+	Keys         []string
+	Columns      []Column // none: all columns that are not keys (nor AsOf's), each under Prefix + its own name
+	Prefix       string
+	Target       string
+	AsOf         *AsOf
+	Zone         *time.Location // of DATETIME columns; nil is UTC
+	QueryTimeout time.Duration  // of one query
 }
 
 func (c *Config) zone() *time.Location {
