@@ -234,8 +234,7 @@ func (s *session) committedLocked(c *proposal) {
 		c.p.anchored = true
 		c.p.dispatch()
 	}
-	s.metrics.lag.Set(max(c.p.highWater-c.watermark, 0), c.p.topic, partLabel(c.p.num))
-	s.metrics.prepared.Set(int64(c.p.preparedCount()), c.p.topic, partLabel(c.p.num))
+	c.p.gauge()
 }
 
 // refusedLocked judges the coordinator's error for one partition.
@@ -269,15 +268,6 @@ func (p *partition) waitingIntents() bool {
 
 // limitReached counts a wait for room in the metadata; the next range that ends makes the partition dirty, and the intent is proposed again.
 func (p *partition) limitReached() { p.s.metrics.metadataFull.Incr(1) }
-
-func (p *partition) preparedCount() (n int) {
-	for _, l := range p.leases {
-		if l.state != done && len(l.intents) > 0 {
-			n++
-		}
-	}
-	return n
-}
 
 // commitCodes gives each partition's result. From version 10 on an answer names topics by id only.
 func commitCodes(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) map[topicPart]error {

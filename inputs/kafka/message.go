@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -49,35 +50,69 @@ func (c *config) messages(a attempt, records []*kgo.Record, highWater int64) ser
 		return c.packed(ctx, records, highWater)
 	}
 	batch := make(service.MessageBatch, len(records))
-	partition := any(int(a.rng.Partition))
-	topic := any(a.rng.Topic)
+	d := c.describer(records, highWater)
 	for i, r := range records {
 		msg := service.NewMessageWithContext(ctx, r.Value)
 		if c.fields.headers {
 			addHeaders(msg, r) // first, so that a header cannot shadow a key of ours
 		}
-		c.describe(msg, r, topic, partition, highWater)
+		d.describe(msg, r)
 		batch[i] = msg
 	}
 	return batch
 }
 
-func (c *config) describe(msg *service.Message, r *kgo.Record, topic, partition any, highWater int64) {
-	f := &c.fields
+// describer sets the metadata of one batch. What records share is boxed once, and all keys are copied in one piece.
+type describer struct {
+	fields           *fields
+	topic, partition any
+	keys             string
+	ms               int64
+	msBoxed          any
+	highWater        int64
+}
+
+func (c *config) describer(records []*kgo.Record, highWater int64) *describer {
+	d := &describer{
+		fields: &c.fields, highWater: highWater, msBoxed: int64(0),
+		topic: records[0].Topic, partition: int(records[0].Partition),
+	}
+	if c.fields.key {
+		size := 0
+		for _, r := range records {
+			size += len(r.Key)
+		}
+		var keys strings.Builder
+		keys.Grow(size)
+		for _, r := range records {
+			keys.Write(r.Key)
+		}
+		d.keys = keys.String()
+	}
+	return d
+}
+
+// describe is called for the records in their order.
+func (d *describer) describe(msg *service.Message, r *kgo.Record) {
+	f := d.fields
 	if f.topic {
-		msg.MetaSetMut("kafka_topic", topic)
+		msg.MetaSetMut("kafka_topic", d.topic)
 	}
 	if f.partition {
-		msg.MetaSetMut("kafka_partition", partition)
+		msg.MetaSetMut("kafka_partition", d.partition)
 	}
 	if f.offset {
 		msg.MetaSetMut("kafka_offset", int(r.Offset))
 	}
 	if f.key {
-		msg.MetaSetMut("kafka_key", string(r.Key))
+		msg.MetaSetMut("kafka_key", d.keys[:len(r.Key)])
+		d.keys = d.keys[len(r.Key):]
 	}
 	if f.timestampMs {
-		msg.MetaSetMut("kafka_timestamp_ms", r.Timestamp.UnixMilli())
+		if ms := r.Timestamp.UnixMilli(); ms != d.ms {
+			d.ms, d.msBoxed = ms, ms
+		}
+		msg.MetaSetMut("kafka_timestamp_ms", d.msBoxed)
 	}
 	if f.timestampUnix {
 		msg.MetaSetMut("kafka_timestamp_unix", r.Timestamp.Unix())
@@ -86,7 +121,7 @@ func (c *config) describe(msg *service.Message, r *kgo.Record, topic, partition 
 		msg.MetaSetMut("kafka_tombstone_message", r.Value == nil)
 	}
 	if f.lag {
-		msg.MetaSetMut("kafka_lag", max(highWater-r.Offset-1, 0))
+		msg.MetaSetMut("kafka_lag", max(d.highWater-r.Offset-1, 0))
 	}
 }
 
@@ -106,7 +141,7 @@ func (c *config) packed(ctx context.Context, records []*kgo.Record, highWater in
 		records = records[len(chunk):]
 		content, rs := c.pack(chunk)
 		msg := service.NewMessageWithContext(ctx, content)
-		c.describe(msg, chunk[0], chunk[0].Topic, int(chunk[0].Partition), highWater)
+		c.describer(chunk[:1], highWater).describe(msg, chunk[0])
 		msg.MetaSetMut(delivery.MetaRecords, rs)
 		batch = append(batch, msg)
 	}

@@ -44,3 +44,16 @@ func (m *metrics) forget(tp topicPart) {
 }
 
 func partLabel(num int32) string { return strconv.Itoa(int(num)) }
+
+// gauge publishes where the partition stands.
+func (p *partition) gauge() {
+	m, label, prepared := p.s.metrics, partLabel(p.num), int64(0)
+	for _, l := range p.leases {
+		if l.state != done && len(l.intents) > 0 {
+			prepared++
+		}
+	}
+	m.lag.Set(max(p.highWater-p.watermark(), 0), p.topic, label)
+	m.prepared.Set(prepared, p.topic, label)
+	m.inFlight.Set(int64(p.inFlight), p.topic, label)
+}

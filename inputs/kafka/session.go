@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -62,6 +65,7 @@ func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 // start joins the group.
 func (s *session) start(ctx context.Context) error {
 	opts := append(s.cfg.clientOpts(),
+		kgo.WithContext(s.ctx),
 		kgo.WithLogger(clientLog{s.log}),
 		kgo.WithHooks(s.pulse),
 		kgo.OnPartitionsAssigned(s.onAssigned),
@@ -79,10 +83,11 @@ func (s *session) start(ctx context.Context) error {
 		return fmt.Errorf("connecting to Kafka at %v: %w", s.cfg.brokers, err)
 	}
 	s.client = client
-	s.ended.Add(3)
+	s.ended.Add(4)
 	go s.poll()
 	go s.commitLoop()
 	go s.tick()
+	go s.watchLag()
 	return nil
 }
 
@@ -106,6 +111,7 @@ func (s *session) close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		s.fail(errClosed)
+		s.cancel()
 		return ctx.Err()
 	}
 }
@@ -180,6 +186,8 @@ func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err e
 		s.log.Errorf("Reading %s/%d: %v", topic, num, err)
 		go s.fail(fmt.Errorf("%w: %s/%d: %w", ErrTopicChanged, topic, num, err))
 	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
+	case kerr.IsRetriable(err):
+		s.log.Debugf("Reading %s/%d: %v", topic, num, err)
 	default:
 		s.log.Warnf("Reading %s/%d: %v", topic, num, err)
 	}
@@ -272,6 +280,42 @@ func signal(c chan struct{}) {
 	default:
 	}
 }
+
+// watchLag asks for the ends of partitions now and then: one that is paused would not hear of them.
+func (s *session) watchLag() {
+	defer s.ended.Done()
+	t := time.NewTicker(lagInterval)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-t.C:
+		}
+		topics := map[string]bool{}
+		s.mu.Lock()
+		for tp := range s.parts {
+			topics[tp.topic] = true
+		}
+		s.mu.Unlock()
+		if len(topics) == 0 {
+			continue
+		}
+		ends, err := list(kadm.NewClient(s.client).ListEndOffsets(s.ctx, slices.Collect(maps.Keys(topics))...))
+		if err != nil {
+			s.log.Debugf("Finding the ends of partitions: %v", err)
+			continue
+		}
+		s.mu.Lock()
+		for tp, p := range s.parts {
+			p.highWater = max(p.highWater, ends[tp])
+			p.gauge()
+		}
+		s.mu.Unlock()
+	}
+}
+
+const lagInterval = 5 * time.Second
 
 // next waits for a range to deliver. It answers with service.ErrNotConnected once the session has ended.
 func (s *session) next(ctx context.Context) (attempt, error) {
