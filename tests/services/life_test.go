@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -96,4 +97,23 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	var exit *services.ExitError
 	require.ErrorAs(t, err, &exit)
 	require.ErrorContains(t, err, "clickhouse-01-01 ended by itself")
+}
+
+func TestDirectoryIsFoundAgain(t *testing.T) {
+	opts := services.Options{ClickHouse: true, Kafka: true, MariaDB: true, Dir: filepath.Join(t.TempDir(), "servers")}
+	before := services.Run(t, opts)
+	before.Exec(t, "CREATE DATABASE dw; CREATE TABLE dw.t (id UInt64) ENGINE = MergeTree ORDER BY id; INSERT INTO dw.t VALUES (7)")
+	before.MySQL.Exec(t, "CREATE TABLE t (id INT); INSERT INTO t VALUES (8)")
+	before.Kafka.CreateTopic(t, "kept", 3)
+	before.Stop()
+	require.False(t, before.Kafka.Running())
+
+	after := services.Run(t, opts)
+	require.Equal(t, "7", after.Servers[0].Value(t, "SELECT id FROM dw.t"))
+	var id int
+	require.NoError(t, after.MySQL.DB(t).QueryRowContext(t.Context(), "SELECT id FROM t").Scan(&id))
+	require.Equal(t, 8, id)
+	topics, err := after.Kafka.Admin(t).ListTopics(t.Context(), "kept")
+	require.NoError(t, err)
+	require.Len(t, topics["kept"].Partitions, 3)
 }
