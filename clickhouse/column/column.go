@@ -49,8 +49,8 @@ type environment struct {
 type scratch struct {
 	text []byte // an unescaped string
 	wide []byte // a value of a fixed number of bytes
-	days []day  // the day last used, of each zone
 
+	clocks   []clock // of each zone
 	calendar calendarDay
 	value    Value // on its way into a dictionary
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/stretchr/testify/require"
 )
 
@@ -186,4 +187,31 @@ func TestNoAllocations(t *testing.T) {
 		require.NoError(t, r.ReadJSON(docs[0]))
 		require.NoError(t, r.Key(0, &v))
 	}))
+}
+
+// TestSharedPlan uses one plan from several goroutines; go test -race watches.
+func TestSharedPlan(t *testing.T) {
+	p := everything(t)
+	random := rand.New(rand.NewPCG(3, 4))
+	var docs []string
+	for range 500 {
+		docs = append(docs, randomRow(p, random, 2))
+	}
+	results := make(chan []byte)
+	for range 4 {
+		go func() {
+			r, b := p.NewReader(), p.NewBlock(0)
+			for _, doc := range docs {
+				_ = row(r, b, doc)
+			}
+			var buf proto.Buffer
+			_ = proto.Block{Columns: len(b.Input()), Rows: b.Rows()}.EncodeBlock(&buf, protocol, b.Input())
+			results <- buf.Buf
+		}()
+	}
+	want := <-results
+	require.NotEmpty(t, want)
+	for range 3 {
+		require.Equal(t, want, <-results)
+	}
 }

@@ -45,6 +45,8 @@ in every wrapper). Values that an earlier processor left as Go values follow the
   epoch, the lowest value of an Enum. So does a ` + "`null`" + ` in a column that is not Nullable; within arrays, maps and tuples it is the type's own default.
 - Rows without a field whose ` + "`DEFAULT`" + ` depends on other columns, or differs from row to row, are inserted without the column, and the server fills it in.
 - Of a member that stands twice the last one counts, unless duplicates are rejected.
+- A column whose name has dots, ` + "`n.a`" + `, takes the member called so, or else member ` + "`a`" + ` of the object ` + "`n`" + `; an Array also takes the members ` + "`a`" + ` of an array
+  ` + "`n`" + ` of objects. A column configured with ` + "`from: 'a.b[0].c'`" + ` takes what stands there and nothing else.
 - Invalid UTF-8 passes into strings as it is; ` + "`\\u0000`" + ` is a zero byte; half of a surrogate pair becomes U+FFFD.
 - Local times are taken as ClickHouse takes them: of an hour that comes twice the first, and in one that is skipped the time as far behind midnight as
   the text says, less the jump.

@@ -2,6 +2,7 @@ package column
 
 import (
 	"fmt"
+	"math"
 	"time"
 	_ "time/tzdata" // a column may name any zone, also where the operating system knows none
 )
@@ -13,7 +14,7 @@ const secondsPerDay = 86400
 // local time says, less the jump.
 type zone struct {
 	location *time.Location // nil: UTC
-	index    int            // into scratch.days
+	index    int            // into scratch.clocks
 }
 
 // newZone numbers the zones of a plan.
@@ -38,6 +39,13 @@ func (env *environment) newZone(name string) (*zone, error) {
 	return z, nil
 }
 
+// clock is what a reader remembers of a zone: a period without a change of the clock, and the last day that was in none.
+type clock struct {
+	after, before int32 // the days between these are in the period
+	offset        int32 // from UTC then
+	day           day
+}
+
 // day is one day of a zone: when it begins, and the change of the clock in it, if there is one.
 type day struct {
 	number   int32 // days since the epoch
@@ -52,17 +60,49 @@ func (z *zone) unix(days, seconds int32, x *scratch) int64 {
 	if z.location == nil {
 		return int64(days)*secondsPerDay + int64(seconds)
 	}
-	for len(x.days) <= z.index {
-		x.days = append(x.days, day{})
+	for len(x.clocks) <= z.index {
+		x.clocks = append(x.clocks, clock{})
 	}
-	d := &x.days[z.index]
-	if !d.known || d.number != days {
-		*d = z.day(days)
+	c := &x.clocks[z.index]
+	if days > c.after && days < c.before {
+		return int64(days)*secondsPerDay + int64(seconds-c.offset)
 	}
-	if seconds >= d.changeAt {
-		seconds -= d.change
+	if !c.day.known || c.day.number != days {
+		c.day = z.day(days)
+		z.period(c, days)
 	}
-	return d.start + int64(seconds)
+	if seconds >= c.day.changeAt {
+		seconds -= c.day.change
+	}
+	return c.day.start + int64(seconds)
+}
+
+// period remembers the time around a day in which the clock was not changed.
+func (z *zone) period(c *clock, days int32) {
+	start, end := time.Unix(int64(days)*secondsPerDay+secondsPerDay/2, 0).In(z.location).ZoneBounds()
+	c.after, c.before = math.MinInt32, math.MaxInt32
+	c.offset = int32(z.offset(int64(days)*secondsPerDay + secondsPerDay/2))
+	if !start.IsZero() {
+		from, to := z.change(start)
+		c.after = int32(max(floorDay(from), floorDay(to)))
+	}
+	if !end.IsZero() {
+		from, to := z.change(end)
+		c.before = int32(min(floorDay(from), floorDay(to)))
+	}
+}
+
+// change gives the local time just before and just after a change of the clock, in seconds since the epoch as if it were UTC.
+func (z *zone) change(at time.Time) (from, to int64) {
+	unix := at.Unix()
+	return unix + z.offset(unix-1), unix + z.offset(unix)
+}
+
+func floorDay(local int64) int64 {
+	if local < 0 {
+		local -= secondsPerDay - 1
+	}
+	return local / secondsPerDay
 }
 
 // day works out one day.
@@ -72,12 +112,12 @@ func (z *zone) day(days int32) day {
 	if end.IsZero() {
 		return d
 	}
-	before, after := z.offset(end.Unix()-1), z.offset(end.Unix())
-	from := end.Unix() + before - int64(days)*secondsPerDay
-	to := from + after - before
+	from, to := z.change(end)
+	from, to = from-int64(days)*secondsPerDay, to-int64(days)*secondsPerDay
+	// A change that the clock makes from the day before into this one does not count; ClickHouse keeps its time as an unsigned byte.
 	if from >= 0 && (from < secondsPerDay || to >= 0 && to < secondsPerDay) {
 		const factor = 15 * 60 // ClickHouse keeps both in quarters of an hour
-		d.changeAt, d.change = int32(from/factor*factor), int32((after-before)/factor*factor)
+		d.changeAt, d.change = int32(from/factor*factor), int32((to-from)/factor*factor)
 	}
 	return d
 }
