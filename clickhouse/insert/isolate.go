@@ -3,6 +3,8 @@ package insert
 import (
 	"context"
 	"fmt"
+	"regexp"
+	"strconv"
 
 	ch "github.com/ClickHouse/ch-go"
 
@@ -18,34 +20,25 @@ func (s *shipment) isolate(ctx context.Context, cause error) (done bool, _ error
 	if s.attempts > s.w.opts.Retries.MaxAttempts {
 		return false, s.failure(cause)
 	}
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return false, nil // tried again, and found again
-	}
-	table, err := s.scratchTable(ctx, conn)
-	if err != nil {
-		conn.Release(err)
-		if diagnose(err).action == Stop {
-			s.w.log.Warn("rows at fault cannot be looked for", "error", err, "advice", "GRANT CREATE TEMPORARY TABLE, or CREATE ARBITRARY TEMPORARY TABLE")
+	for _, engine := range s.scratchEngines() {
+		f := &search{s: s, engine: engine}
+		err := f.run(ctx)
+		switch {
+		case err != nil && diagnose(err).action == Stop:
+			s.w.log.Warn("rows at fault cannot be looked for", "error", err, "advice", "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE, TABLE ENGINE ON *")
 			return false, s.failure(cause)
+		case err != nil:
+			s.w.log.Debug("looking for rows at fault failed", "error", err)
+			return false, nil // tried again, and found again
+		case len(f.found) > 0:
+			return s.without(f.found)
 		}
-		return false, nil
 	}
-	search := &search{s: s, conn: conn, table: table}
-	err = search.among(ctx, s.part.rows)
-	search.release(table)
-	if err != nil {
-		s.w.log.Debug("looking for rows at fault failed", "error", err)
-		return false, nil
+	// Not a row: a view, or something that only the table itself has.
+	if s.attempts >= s.w.opts.Retries.MaxAttempts {
+		return false, s.failure(cause)
 	}
-	if len(search.found) == 0 {
-		// Not a row: a view, or something that only the table itself has.
-		if s.attempts >= s.w.opts.Retries.MaxAttempts {
-			return false, s.failure(cause)
-		}
-		return false, nil
-	}
-	return s.without(search.found)
+	return false, nil
 }
 
 // without rejects the rows found, and makes the block anew from the others.
@@ -75,42 +68,76 @@ func (s *shipment) without(found []Rejection) (done bool, _ error) {
 	return false, nil
 }
 
-// scratch is the temporary table's name; a connection has at most one.
-const scratch = "clickhouse_native_rows_at_fault"
-
-// scratchTable makes the temporary table: of the table's partitioning where the server allows it, so that rows that cannot be
-// partitioned are found too.
-func (s *shipment) scratchTable(ctx context.Context, conn *cluster.Conn) (string, error) {
-	like := s.j.layout.Target(s.part.shard)
-	engine := "Null"
+// scratchEngines are those of the temporary table: Null has the columns' types, defaults and constraints and keeps nothing; the other
+// one also finds rows that cannot be partitioned.
+func (s *shipment) scratchEngines() []string {
+	engines := []string{"Null"}
 	if key := s.j.layout.Table.PartitionKey; key != "" {
-		engine = "MergeTree PARTITION BY " + key + " ORDER BY tuple()"
+		engines = append(engines, "MergeTree PARTITION BY "+key+" ORDER BY tuple()")
 	}
-	create := fmt.Sprintf("CREATE TEMPORARY TABLE `%s` AS %s ENGINE = %s", scratch, like, engine)
-	if err := conn.Do(ctx, ch.Query{Body: create}); err != nil {
-		return "", fmt.Errorf("making a temporary table to find the rows at fault: %w", err)
-	}
-	return "`" + scratch + "`", nil
+	return engines
 }
+
+// scratch is the temporary table's name; a connection has at most one.
+const scratch = "`clickhouse_native_rows_at_fault`"
 
 // search bisects the rows of a block.
 type search struct {
-	s     *shipment
-	conn  *cluster.Conn
-	table string
-	found []Rejection
+	s      *shipment
+	engine string
+	conn   *cluster.Conn
+	found  []Rejection
 }
 
-// among looks at some rows at once, and at each half when they are refused.
+// run looks for the rows at fault.
+func (f *search) run(ctx context.Context) error {
+	if err := f.connect(ctx); err != nil {
+		return err
+	}
+	err := f.among(ctx, f.s.part.rows)
+	if f.conn == nil {
+		return err
+	}
+	if err != nil {
+		f.conn.Release(err)
+		return err
+	}
+	f.conn.Release(f.conn.Do(ctx, ch.Query{Body: "DROP TEMPORARY TABLE " + scratch}))
+	return nil
+}
+
+// connect takes a connection and makes the temporary table, which goes away with it.
+func (f *search) connect(ctx context.Context) error {
+	conn, err := f.s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	create := fmt.Sprintf("CREATE TEMPORARY TABLE %s AS %s ENGINE = %s", scratch, f.s.j.layout.Target(f.s.part.shard), f.engine)
+	if err := conn.Do(ctx, ch.Query{Body: create}); err != nil {
+		conn.Release(err)
+		return fmt.Errorf("making a temporary table to find the rows at fault: %w", err)
+	}
+	f.conn = conn
+	return nil
+}
+
+// among looks at some rows at once. When they are refused it looks on either side of the row that the server names, or at each half
+// when it names none.
 func (f *search) among(ctx context.Context, rows []int32) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	refused, err := f.try(ctx, rows)
 	if err != nil || refused == nil {
 		return err
 	}
-	if len(rows) == 1 {
-		r := Rejection{Index: int(rows[0]), Reason: refused.Message, Code: int(refused.Code)}
-		f.found = append(f.found, r)
-		return nil
+	n, named := rowNamed(refused.Message, len(rows))
+	if named || len(rows) == 1 {
+		f.found = append(f.found, Rejection{Index: int(rows[n]), Reason: refused.Message, Code: int(refused.Code)})
+		if err := f.among(ctx, rows[:n]); err != nil {
+			return err
+		}
+		return f.among(ctx, rows[n+1:])
 	}
 	if err := f.among(ctx, rows[:len(rows)/2]); err != nil {
 		return err
@@ -118,15 +145,37 @@ func (f *search) among(ctx context.Context, rows []int32) error {
 	return f.among(ctx, rows[len(rows)/2:])
 }
 
+// rowMention is how a violated constraint names the row, counting from 1 (CheckConstraintsTransform of ClickHouse 26.7).
+var rowMention = regexp.MustCompile(`is violated at row ([0-9]+)\b`)
+
+// rowNamed reads the row's index, from 0, out of an exception about a block of so many rows.
+func rowNamed(message string, rows int) (int, bool) {
+	m := rowMention.FindStringSubmatch(message)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil || n < 1 || n > rows {
+		return 0, false
+	}
+	return n - 1, true
+}
+
 // try inserts rows into the temporary table. refused is the server's exception when it is about a row.
 func (f *search) try(ctx context.Context, rows []int32) (refused *ch.Exception, _ error) {
+	if f.conn == nil {
+		// An exception ends the connection, and with it the table.
+		if err := f.connect(ctx); err != nil {
+			return nil, err
+		}
+	}
 	p, err := f.s.j.rebuild(f.s.t, f.s.part, rows, "")
 	if err != nil {
 		return nil, err
 	}
 	defer f.s.j.discard(f.s.t, p)
 	input := p.block.Input()
-	err = f.conn.Do(ctx, ch.Query{Body: statement(f.table, input), Input: input, Settings: f.s.w.settings("")})
+	err = f.conn.Do(ctx, ch.Query{Body: statement(scratch, input), Input: input, Settings: f.s.w.settings("")})
 	if err == nil {
 		return nil, nil
 	}
@@ -134,28 +183,7 @@ func (f *search) try(ctx context.Context, rows []int32) (refused *ch.Exception, 
 	if !ok || diagnose(err).action != IsolateRow {
 		return nil, err
 	}
-	return ex, f.reconnect(ctx)
-}
-
-// reconnect replaces the connection, which an exception ends, and with it the temporary table.
-func (f *search) reconnect(ctx context.Context) error {
 	f.conn.Release(nil)
 	f.conn = nil
-	conn, err := f.s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	f.conn = conn
-	_, err = f.s.scratchTable(ctx, conn)
-	return err
-}
-
-// release gives the connection back without the temporary table.
-func (f *search) release(table string) {
-	if f.conn == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), f.s.w.opts.InsertTimeout)
-	defer cancel()
-	f.conn.Release(f.conn.Do(ctx, ch.Query{Body: "DROP TEMPORARY TABLE IF EXISTS " + table}))
+	return ex, nil
 }
