@@ -19,6 +19,7 @@ INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 1
 export CGO_ENABLED ?= 0
 
 LDFLAGS := -s -w -X main.Version=$(VERSION) -X main.DateBuilt=$(DATE)
+BUILD   := $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/connect ./cmd/connect
 LINTER  := bin/golangci-lint-$(GOLANGCI_LINT)
 
 .DEFAULT_GOAL := help
@@ -102,7 +103,7 @@ image: ## the container image IMAGE, with docker or buildah
 	@if docker info >/dev/null 2>&1; then \
 		set -x; docker build --build-arg VERSION=$(VERSION) --build-arg DATE=$(DATE) -t $(IMAGE) -f deploy/Dockerfile .; \
 	elif command -v buildah >/dev/null; then \
-		set -ex; $(MAKE) build; cp /etc/ssl/certs/ca-certificates.crt bin/; \
+		set -ex; $(BUILD); cp /etc/ssl/certs/ca-certificates.crt bin/; \
 		buildah --storage-driver=vfs bud --build-arg SOURCE=prebuilt -t $(IMAGE) -f deploy/Dockerfile .; \
 	else \
 		echo "make image needs docker (running) or buildah: apt-get install buildah" >&2; exit 1; \
