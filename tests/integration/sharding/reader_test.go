@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -61,7 +62,8 @@ func compareKeys(t *testing.T, reader *column.Reader, d *dataset) {
 	require.Greater(t, read, 500)
 }
 
-// printable says that JSON can hold the value: no NaN, no infinity, no bytes that are not text.
+// printable says that JSON can hold the value: no NaN, no infinity, no bytes that are not text, no hour that the end of
+// summer time repeats.
 func printable(typ *column.Type, v column.Value) bool {
 	inner, _ := typ.Unwrap()
 	switch inner.Name {
@@ -73,6 +75,14 @@ func printable(typ *column.Type, v column.Value) bool {
 		return !math.IsNaN(f) && !math.IsInf(f, 0)
 	case "String", "FixedString":
 		return utf8.Valid(v.B)
+	case "DateTime":
+		zone, err := time.LoadLocation(inner.Zone)
+		if err != nil {
+			return false
+		}
+		at := time.Unix(int64(v.U), 0).In(zone)
+		clock := at.Format(time.DateTime)
+		return at.Add(time.Hour).Format(time.DateTime) != clock && at.Add(-time.Hour).Format(time.DateTime) != clock
 	}
 	return true
 }
