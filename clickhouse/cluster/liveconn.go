@@ -1,9 +1,8 @@
 package cluster
 
 import (
-	"errors"
+	"crypto/tls"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 )
@@ -35,18 +34,13 @@ func (c *liveConn) abort() {
 	_ = c.Conn.SetDeadline(processStart)
 }
 
-// peekFor is long enough to see what has already arrived.
-const peekFor = 100 * time.Microsecond
-
-// quiet tells whether the other end has neither closed the connection nor said anything. A byte that was sent to an idle
-// connection is lost by looking, and the connection with it.
+// quiet tells whether the other end has neither closed the idle connection nor said anything on it, without waiting.
 func (c *liveConn) quiet() bool {
-	if c.aborted.Load() || c.SetReadDeadline(time.Now().Add(peekFor)) != nil {
-		return false
+	raw := c.Conn
+	if t, ok := raw.(*tls.Conn); ok {
+		raw = t.NetConn()
 	}
-	var b [1]byte
-	n, err := c.Conn.Read(b[:])
-	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && c.SetReadDeadline(time.Time{}) == nil
+	return !c.aborted.Load() && nothingToRead(raw)
 }
 
 func (c *liveConn) Read(p []byte) (int, error) {
