@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -177,7 +178,9 @@ output:
     database: chaos
     table: events
     address_map:
-%s    timeout: 3s
+%s    dial_timeout: 2s
+    stall_timeout: 3s
+    insert_timeout: 10s
     topology_refresh: 2s
     delivery: exactly_once
     columns:
@@ -188,7 +191,13 @@ output:
 shutdown_timeout: 10s
 `, w.cluster.Kafka.Addr(), topic, group, dsn, w.cluster.Servers[0].Addr(), w.cluster.Servers[2].Addr(), addressMap.String())
 	w.config = filepath.Join(w.dir, "chaos.yaml")
-	return os.WriteFile(w.config, []byte(text), 0o600)
+	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
+		return err
+	}
+	if out, err := exec.Command(w.opts.Binary, "lint", w.config).CombinedOutput(); err != nil {
+		return fmt.Errorf("linting the pipeline: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // produce writes the events, each once, spread over the faults; when these are over it hurries.
