@@ -1,11 +1,62 @@
 package dimensionjoin
 
-import "github.com/urfave/cli/v2"
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
 
 // Command is the `dimension` sub-command of the distribution; add it with service.CLIOptAddCommand.
 func Command() *cli.Command {
 	return &cli.Command{
 		Name:  "dimension",
 		Usage: "Look into the dimensions that dimension_join reads",
+		Subcommands: []*cli.Command{{
+			Name:  "inspect",
+			Usage: "Show what a running processor has cached for one key, and what the database has now",
+			Description: "The processor answers at its inspect_address:\n\n" +
+				"   connect dimension inspect --address 127.0.0.1:4196 --dimension product --key sku=A-1",
+			Flags: []cli.Flag{
+				&cli.StringFlag{Name: "address", Value: "127.0.0.1:4196", Usage: "the processor's inspect_address"},
+				&cli.StringFlag{Name: "dimension", Required: true, Usage: "the dimension's name"},
+				&cli.StringSliceFlag{Name: "key", Required: true, Usage: "column=value; once for each key column"},
+			},
+			Action: inspect,
+		}},
 	}
+}
+
+// inspect asks the running processor.
+func inspect(c *cli.Context) error {
+	query := url.Values{"dimension": {c.String("dimension")}}
+	for _, pair := range c.StringSlice("key") {
+		column, value, found := strings.Cut(pair, "=")
+		if !found {
+			return fmt.Errorf("--key %q is not column=value", pair)
+		}
+		query.Set(column, value)
+	}
+	target := url.URL{Scheme: "http", Host: c.String("address"), Path: inspectPath, RawQuery: query.Encode()}
+	request, err := http.NewRequestWithContext(c.Context, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return fmt.Errorf("asking the processor: %w", err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the processor (is its inspect_address set, and is it running?): %w", err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return fmt.Errorf("reading the processor's answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the processor answered: %s", strings.TrimSpace(string(body)))
+	}
+	_, err = c.App.Writer.Write(body)
+	return err
 }

@@ -25,7 +25,6 @@ type settings struct {
 	join       lookup.Config
 	cache      cache.Options
 	cacheLabel string
-	snapshot   string
 	inspect    string
 	binlog     bool
 	serverID   uint32
@@ -87,9 +86,9 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 			OnConflict:     lookup.Conflict(p.str(djFieldOnConflict)),
 			InitialBackoff: p.duration(djFieldBackoff, djFieldBackoffInitial),
 			MaxBackoff:     p.duration(djFieldBackoff, djFieldBackoffMax),
+			Snapshot:       p.str(djFieldSnapshot),
 		},
 		cacheLabel: p.str(djFieldCacheLabel),
-		snapshot:   p.str(djFieldSnapshot),
 		inspect:    p.str(djFieldInspectAddress),
 		binlog:     p.bool(djFieldInvalidation, djFieldBinlog, djFieldBinlogEnabled),
 		serverID:   uint32(p.int(djFieldInvalidation, djFieldBinlog, djFieldBinlogServerID)),
@@ -97,6 +96,7 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
+	s.join.SnapshotStale = s.binlog
 	if s.source.MaxConnections < 1 {
 		return nil, fmt.Errorf("%s must be at least 1", djFieldMaxConnections)
 	}

@@ -25,14 +25,15 @@ func init() {
 
 // processor is dimension_join.
 type processor struct {
-	joiner   *lookup.Joiner
-	db       *sql.DB
-	store    *cache.Store
-	mappings []*bloblang.Executor
-	metrics  *exporter
-	watcher  *watcher  // nil when the binlog is not followed
-	scratch  sync.Pool // of *scratch
-	closed   atomic.Bool
+	joiner    *lookup.Joiner
+	db        *sql.DB
+	store     *cache.Store
+	mappings  []*bloblang.Executor
+	metrics   *exporter
+	watcher   *watcher   // nil when the binlog is not followed
+	inspector *inspector // nil without an inspect_address
+	scratch   sync.Pool  // of *scratch
+	closed    atomic.Bool
 }
 
 // scratch is what one batch needs, reused.
@@ -81,6 +82,14 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 		names[i] = s.join.Dimensions[i].Source.Name
 	}
 	p.metrics = newExporter(res.Metrics(), p.joiner, names)
+	if s.inspect != "" {
+		if p.inspector, err = serveInspect(s.inspect, p.joiner, s.join.Logger); err != nil {
+			p.joiner.Close()
+			p.store.Close()
+			db.Close()
+			return nil, err
+		}
+	}
 	if s.binlog {
 		p.watcher = watch(p.joiner, db, server, s.serverID, s.join.Logger)
 	}

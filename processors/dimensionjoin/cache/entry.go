@@ -25,16 +25,29 @@ type Entry struct {
 	// background, and DropAt when it is forgotten; all in nanoseconds of the store's clock.
 	LoadedAt, FreshUntil, RefreshAt, DropAt int64
 
+	// Origin is how the row came to be here.
+	Origin Origin
+
 	generation uint32
 	usage      *usage
 	size       uint32
 }
 
+// Origin is how a row came into the cache.
+type Origin string
+
+// The origins.
+const (
+	Read     Origin = "read by its key"
+	Scanned  Origin = "read with the whole table"
+	Restored Origin = "restored from a snapshot"
+)
+
 // entryOverhead is roughly what an entry costs besides its row and key: the entry, the cache's node and table slot.
 const entryOverhead = 280
 
 func (v *View) newEntry(key string, r *source.Result, now int64) *Entry {
-	e := &Entry{LoadedAt: now, Err: r.Err, Missing: r.Err == nil && len(r.Versions) == 0, generation: v.generation.Load(), usage: &v.usage}
+	e := &Entry{LoadedAt: now, Err: r.Err, Missing: r.Err == nil && len(r.Versions) == 0, Origin: Read, generation: v.generation.Load(), usage: &v.usage}
 	e.size = uint32(len(key)) + entryOverhead
 	if len(r.Versions) == 1 && !v.versioned {
 		e.Row = r.Versions[0].Row

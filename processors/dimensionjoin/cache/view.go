@@ -58,6 +58,11 @@ const (
 	Fresh
 )
 
+// String says it in words.
+func (s State) String() string {
+	return [...]string{"absent", "to be read again before it is joined", "to be read again in the background", "fresh"}[s]
+}
+
 // Get looks a key up. The key is not kept.
 func (v *View) Get(key []byte, now int64) (*Entry, State) {
 	e, ok := v.store.otter.GetIfPresent(Key{v.id, unsafe.String(unsafe.SliceData(key), len(key))})
@@ -202,7 +207,7 @@ func (s *Scan) End() {
 // Put keeps a row of the pass, unless a newer one is known.
 func (s *Scan) Put(key string, r *source.Result) {
 	e := s.view.newEntry(key, r, s.at)
-	e.generation = s.generation
+	e.generation, e.Origin = s.generation, Scanned
 	s.view.store.otter.Compute(Key{s.view.id, key}, func(old *Entry, found bool) (*Entry, otter.ComputeOp) {
 		if found && old.LoadedAt > s.at {
 			return nil, otter.CancelOp

@@ -81,6 +81,10 @@ type Config struct {
 	MaxKeys int
 	// Backoff between attempts while the server cannot be asked.
 	InitialBackoff, MaxBackoff time.Duration
+	// Snapshot is a file that the cached rows are saved to by Close and read from at the start; "" is none. With SnapshotStale,
+	// rows read from it only stand in for a server that does not answer: changes since they were saved would go unnoticed.
+	Snapshot      string
+	SnapshotStale bool
 	// Server names the database server, to tell apart dimensions of the same name in a shared cache.
 	Server string
 	Logger *slog.Logger

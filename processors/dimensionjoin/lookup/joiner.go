@@ -31,6 +31,7 @@ type Joiner struct {
 	planning sync.Mutex // held while a plan is made
 	current  atomic.Pointer[plan]
 	latest   atomic.Pointer[[]planDim] // of the current plan, or of the one that is being made
+	saved    cache.Snapshot            // rows of an earlier life, until the first plan is made
 	followed bool                      // the goroutines of full dimensions run
 
 	echoes    echo
@@ -64,14 +65,16 @@ func NewFrom(config Config, store *cache.Store, open func(cfg source.Config, sta
 		}
 		j.dims = append(j.dims, d)
 	}
+	j.open()
 	j.life, j.stop = context.WithCancel(context.Background())
 	return j, nil
 }
 
-// Close stops the work in the background. No Join may be running.
+// Close stops the work in the background, and saves the snapshot. No Join may be running.
 func (j *Joiner) Close() {
 	j.stop()
 	j.work.Wait()
+	j.save()
 }
 
 // Join joins the events of one batch, and returns the array that the joined documents share. It returns an error only when ctx ends: while rows cannot be read that no stale one can
@@ -144,6 +147,7 @@ func (j *Joiner) plan(ctx context.Context) (*plan, error) {
 		return nil, err
 	}
 	j.supersede(p.dims)
+	j.restore(p.dims)
 	if err := j.preload(ctx, p); err != nil {
 		return nil, err
 	}

@@ -28,13 +28,14 @@ type plan struct {
 // planDim is a dimension within a plan.
 type planDim struct {
 	*dimension
-	schema  *source.Schema
-	view    *cache.View
-	key     []fieldPlan
-	time    fieldPlan
-	timeAt  int // index among an event's instants; -1 without versions
-	level   int
-	missing source.Row // what an event without a row is joined to
+	schema   *source.Schema
+	identity string // of the view: all that keys and rows depend on
+	view     *cache.View
+	key      []fieldPlan
+	time     fieldPlan
+	timeAt   int // index among an event's instants; -1 without versions
+	level    int
+	missing  source.Row // what an event without a row is joined to
 }
 
 // fieldPlan is how a value is found.
