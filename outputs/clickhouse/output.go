@@ -55,8 +55,7 @@ type output struct {
 	mu      sync.Mutex // one Connect at a time
 	cluster *cluster.Cluster
 	writer  atomic.Pointer[insert.Writer]
-	stopped atomic.Pointer[error] // why the pipeline has to end
-	failed  atomic.Int32          // writes that failed in a row, for their backoff
+	failed  atomic.Int32 // writes that failed in a row, for their backoff
 }
 
 func newOutput(conf *service.ParsedConfig, mgr *service.Resources, inFlight int) (*output, error) {
@@ -173,9 +172,6 @@ func permanent(err error) bool {
 func (o *output) Connect(ctx context.Context) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if stopped := o.stopped.Load(); stopped != nil {
-		return service.ErrEndOfInput
-	}
 	if w := o.writer.Load(); w != nil {
 		if err := w.Ready(ctx); err != nil {
 			return oneLine{err}
@@ -194,21 +190,15 @@ func (o *output) Connect(ctx context.Context) error {
 	return nil
 }
 
-// stop ends the pipeline with one line that says why. Every further call gets the same answer, since the engine asks with several
-// goroutines.
+// stop ends the pipeline with one line that says why.
 func (o *output) stop(err error) error {
-	if o.stopped.CompareAndSwap(nil, &err) {
-		o.log.Errorf("Stopping, because no retry can cure this: %v", oneLine{err})
-	}
+	o.log.Errorf("Stopping, because no retry can cure this: %v", oneLine{err})
 	return service.ErrEndOfInput
 }
 
 // WriteBatch inserts a batch. It answers for the whole of it or not at all: since Benthos restores contexts by position, an error
 // about single messages could be taken for one about others.
 func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
-	if o.stopped.Load() != nil {
-		return service.ErrEndOfInput
-	}
 	w := o.writer.Load()
 	if w == nil {
 		return service.ErrNotConnected
@@ -231,15 +221,19 @@ func (o *output) answer(ctx context.Context, err error) error {
 		o.log.Warnf("%v", err)
 		return service.ErrNotConnected
 	case permanent(err):
-		return o.stop(err)
+		// Nothing goes on until somebody acts. The engine has no way to end a pipeline from here: each of its goroutines would have to
+		// be given a batch to answer for.
+		return o.holdBack(ctx, oneLine{err}, o.conf.insert.Retries.MaxInterval)
 	}
-	// The engine has no backoff for writes that fail.
-	n := int(o.failed.Add(1))
-	r := o.conf.insert.Retries
-	wait := r.MaxInterval
-	if n < 16 {
-		wait = min(r.InitialInterval<<(n-1), r.MaxInterval)
+	wait := o.conf.insert.Retries.MaxInterval
+	if n := o.failed.Add(1); n < 16 {
+		wait = min(o.conf.insert.Retries.InitialInterval<<(n-1), wait)
 	}
+	return o.holdBack(ctx, oneLine{err}, wait)
+}
+
+// holdBack answers with the error after a while: the engine has no backoff of its own for writes that fail.
+func (o *output) holdBack(ctx context.Context, err error, wait time.Duration) error {
 	select {
 	case <-ctx.Done():
 	case <-time.After(wait):

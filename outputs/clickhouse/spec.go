@@ -92,7 +92,8 @@ With ` + "`kafka_exactly_once`" + ` each block carries a name made of its range 
 ### Errors
 
 A shard that fails is retried inside the output, with jitter; the shards that have acknowledged are not written again. Errors of single rows are narrowed down on a temporary table (which takes the privilege ` + "`CREATE TEMPORARY TABLE`" + `).
-What only a person can mend (a wrong password, a missing privilege, an unknown setting) stops the pipeline with what to do.
+What only a person can mend (a wrong password, a missing privilege, an unsupported column type) is refused when the pipeline starts. When it happens later, every batch fails, the log says what to do each
+` + "`retries.max_interval`" + `, and nothing is lost.
 
 ### Metrics
 
