@@ -50,13 +50,7 @@ func TestBlocks(t *testing.T) {
 		mustPost(t, creating, "DROP TABLE IF EXISTS "+table)
 		mustPost(t, creating, "CREATE TABLE "+table+" "+wideTable)
 	}
-	var fields []column.Field
-	for _, line := range strings.Split(strings.TrimSpace(mustPost(t, nil, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = 'blocks' ORDER BY position FORMAT TSVRaw")), "\n") {
-		name, typ, _ := strings.Cut(line, "\t")
-		fields = append(fields, column.Field{Column: name, Type: typ})
-	}
-	plan, err := column.NewPlan(fields, options(t))
-	require.NoError(t, err)
+	plan := planOf(t, "blocks")
 	r, b := plan.NewReader(), plan.NewBlock(0)
 	random := rand.New(rand.NewPCG(7, 7))
 	next := 0

@@ -102,21 +102,41 @@ func options(t *testing.T) column.Options {
 	return column.Options{Location: location}
 }
 
-// stored returns what a table holds, by the column i: the text of v as ClickHouse prints it, byte by byte, or NULL.
-func stored(t *testing.T, table string) map[string]string {
+// planOf makes the plan of a table as the server describes it.
+func planOf(t *testing.T, table string) *column.Plan {
 	t.Helper()
-	rows := make(map[string]string)
-	for _, line := range strings.Split(mustPost(t, nil, "SELECT i, ifNull(hex(toString(v)), 'NULL') FROM "+table+" FORMAT TSV"), "\n") {
-		i, v, ok := strings.Cut(line, "\t")
-		if !ok {
-			continue
+	var fields []column.Field
+	answer := mustPost(t, nil, "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '"+table+"' ORDER BY position FORMAT TSVRaw")
+	for line := range strings.Lines(answer) {
+		name, typ, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		fields = append(fields, column.Field{Column: name, Type: typ})
+	}
+	plan, err := column.NewPlan(fields, options(t))
+	require.NoError(t, err)
+	return plan
+}
+
+// stored returns what a table holds, by the column i: the text of the cell's column as ClickHouse prints it, byte by byte, or NULL.
+func stored(t *testing.T, table string, cells []cell) map[string]*string {
+	t.Helper()
+	var selects []string
+	for first := 0; first < len(cells); {
+		last := first
+		for last+1 < len(cells) && cells[last+1].column == cells[first].column {
+			last++
 		}
+		selects = append(selects, fmt.Sprintf("SELECT i, ifNull(hex(toString(%s)), 'NULL') FROM %s WHERE i BETWEEN %d AND %d", cells[first].column, table, first, last))
+		first = last + 1
+	}
+	rows := make(map[string]*string)
+	for line := range strings.Lines(mustPost(t, nil, strings.Join(selects, " UNION ALL ")+" FORMAT TSV")) {
+		i, v, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if v != "NULL" {
 			text, err := hex.DecodeString(v)
 			require.NoError(t, err)
 			v = string(text)
 		}
-		rows[i] = v
+		rows[i] = &v
 	}
 	return rows
 }

@@ -2,6 +2,8 @@ package column
 
 import (
 	"fmt"
+	"maps"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -55,71 +57,96 @@ func lowCardinality(typ string) bool {
 		!strings.HasPrefix(typ, "Time64") && !strings.HasPrefix(typ, "Simple")
 }
 
-// TestRoundTrip writes each value of each type in each wrapper, here and by the server, and compares what the server then has.
+// TestRoundTrip writes each value of each type in each wrapper, here and by the server, and compares what the server then has. A type
+// has a table with a column for each wrapper, and a row for each value in each of them.
 func TestRoundTrip(t *testing.T) {
 	for _, c := range cases {
 		for _, typ := range c.types {
-			for _, w := range wrappers {
-				if !w.allow(typ) {
-					continue
-				}
-				t.Run(typ+"/"+w.name, func(t *testing.T) { compare(t, typ, w, c.values) })
-			}
+			t.Run(typ, func(t *testing.T) { compare(t, typ, c.values) })
 		}
 	}
 	checkDifferences(t)
 }
 
-func compare(t *testing.T, typ string, w wrapper, values []string) {
-	full := fmt.Sprintf(w.typ, typ)
-	for _, table := range []string{"ours", "theirs"} {
-		mustPost(t, nil, "DROP TABLE IF EXISTS "+table)
-		settings := map[string][]string{"flatten_nested": {"0"}}
-		for k, v := range creating {
-			settings[k] = v
+// cell is one value in one wrapper: what it looks like in the document, and what became of it here.
+type cell struct {
+	wrapper wrapper
+	column  string
+	value   string
+	refused error
+}
+
+func (c *cell) doc(i int) string {
+	return `{"i":` + strconv.Itoa(i) + `,"` + c.column + `":` + fmt.Sprintf(c.wrapper.json, c.value) + "}"
+}
+
+func compare(t *testing.T, typ string, values []string) {
+	var cells []cell
+	var declared strings.Builder
+	for w, wrapper := range wrappers {
+		if !wrapper.allow(typ) {
+			continue
 		}
-		mustPost(t, settings, "CREATE TABLE "+table+" (i UInt32, v "+full+") ENGINE = Memory")
+		name := "v" + strconv.Itoa(w)
+		declared.WriteString(", " + name + " " + fmt.Sprintf(wrapper.typ, typ))
+		for _, v := range values {
+			cells = append(cells, cell{wrapper: wrapper, column: name, value: v})
+		}
 	}
-	full = mustPost(t, nil, "SELECT type FROM system.columns WHERE database = currentDatabase() AND table = 'ours' AND name = 'v' FORMAT TSVRaw")
-	plan, err := column.NewPlan([]column.Field{{Column: "i", Type: "UInt32"}, {Column: "v", Type: strings.TrimSpace(full)}}, options(t))
-	require.NoError(t, err)
+	plan := tables(t, "(i UInt32"+declared.String()+")")
 	r, b := plan.NewReader(), plan.NewBlock(0)
-	refused := make(map[string]error)
 	var docs strings.Builder
-	for n, v := range values {
-		doc := `{"i":` + strconv.Itoa(n) + `,"v":` + fmt.Sprintf(w.json, v) + "}"
+	for i := range cells {
+		doc := cells[i].doc(i)
 		docs.WriteString(doc + "\n")
 		err := r.ReadJSON([]byte(doc))
 		if err == nil {
 			err = b.Append(r)
 		}
-		if err != nil {
-			refused[strconv.Itoa(n)] = err
-		}
+		cells[i].refused = err
 	}
-	if b.Rows() > 0 {
-		insert(t, node.Client(t), "ours", b)
-	}
+	insert(t, node.Client(t), "ours", b)
 	reference(t, docs.String())
-	ours, theirs := stored(t, "ours"), stored(t, "theirs")
-	for n, v := range values {
-		i := strconv.Itoa(n)
-		here, taken := ours[i]
-		there, alsoTaken := theirs[i]
-		require.Equal(t, refused[i] == nil, taken, "%s: %v", v, refused[i])
-		if taken == alsoTaken && here == there {
-			continue
-		}
-		side := both
-		if !taken {
-			side = onlyThere
-		} else if !alsoTaken {
-			side = onlyHere
-		}
-		if !known(side, typ, v) {
-			t.Errorf("%.100s: %s: here %.200q (%v), there %.200q", v, side, here, refused[i], there)
-		}
+	ours, theirs := stored(t, "ours", cells), stored(t, "theirs", cells)
+	for i := range cells {
+		judge(t, typ, &cells[i], ours[strconv.Itoa(i)], theirs[strconv.Itoa(i)])
 	}
+}
+
+// judge demands that both sides have the same, or a difference that is known. Nil is a row that is not there.
+func judge(t *testing.T, typ string, c *cell, ours, theirs *string) {
+	t.Helper()
+	require.Equal(t, c.refused == nil, ours != nil, "%s %.100s: %v", c.wrapper.name, c.value, c.refused)
+	side := both
+	switch {
+	case ours == nil && theirs == nil, ours != nil && theirs != nil && *ours == *theirs:
+		return
+	case ours == nil:
+		side = onlyThere
+	case theirs == nil:
+		side = onlyHere
+	}
+	if !known(side, typ, c.value) {
+		show := func(v *string) string {
+			if v == nil {
+				return "nothing"
+			}
+			return fmt.Sprintf("%.200q", *v)
+		}
+		t.Errorf("%s %.100s: %s: here %s (%v), there %s", c.wrapper.name, c.value, side, show(ours), c.refused, show(theirs))
+	}
+}
+
+// tables makes the tables of a type, for what is written here and by the server, and the plan for the former.
+func tables(t *testing.T, declared string) *column.Plan {
+	t.Helper()
+	settings := url.Values{"flatten_nested": {"0"}}
+	maps.Copy(settings, creating)
+	for _, table := range []string{"ours", "theirs"} {
+		mustPost(t, nil, "DROP TABLE IF EXISTS "+table)
+		mustPost(t, settings, "CREATE TABLE "+table+" "+declared+" ENGINE = Memory")
+	}
+	return planOf(t, "ours")
 }
 
 // reference has the server read the documents itself. Some errors end an insert in spite of input_format_allow_errors_num; then it goes row by row.
