@@ -28,6 +28,7 @@ type input struct {
 
 	mu      sync.Mutex
 	session *session
+	leaving sync.WaitGroup // sessions that were replaced and are still leaving the group
 }
 
 func newInput(conf *service.ParsedConfig, mgr *service.Resources) (service.BatchInput, error) {
@@ -48,9 +49,7 @@ func (in *input) Connect(ctx context.Context) error {
 			in.log.Warnf("Joining consumer group %q again: %v", in.cfg.group, in.session.err)
 		default:
 		}
-		closing, cancel := context.WithTimeout(ctx, closeTimeout)
-		_ = in.session.close(closing)
-		cancel()
+		in.leave(in.session)
 		in.session = nil
 	}
 	s := newSession(in.cfg, in.log, in.metrics)
@@ -81,6 +80,19 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	}, nil
 }
 
+// leave lets a session that has ended leave the group by itself: a broker that is down would hold up the next one. The leases are dead already,
+// and the group makes a new generation before anybody else is assigned anything.
+func (in *input) leave(s *session) {
+	s.fail(errClosed)
+	in.leaving.Add(1)
+	go func() {
+		defer in.leaving.Done()
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = s.close(ctx)
+	}()
+}
+
 // closeTimeout bounds leaving the group: a broker that does not answer must not hold up a shutdown.
 const closeTimeout = 15 * time.Second
 
@@ -88,6 +100,7 @@ const closeTimeout = 15 * time.Second
 func (in *input) Close(ctx context.Context) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	defer in.leaving.Wait()
 	if in.session == nil {
 		return nil
 	}

@@ -27,7 +27,7 @@ func TestBrokerRestarts(t *testing.T) {
 		Input: "    range: { count: 20, period: 30ms }\n    session_timeout: 4s\n    heartbeat_interval: 200ms",
 		Sink:  "    delay: 10ms\n    fail: 0.02",
 	}.yaml())
-	for round := range 3 {
+	for round := range 2 {
 		have := w.count()
 		require.Eventually(t, func() bool { return w.count() > have+100 }, 60*time.Second, time.Millisecond)
 		time.Sleep(time.Duration(rng.IntN(50)) * time.Millisecond)
