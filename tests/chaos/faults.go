@@ -144,6 +144,9 @@ func (w *world) breakThings(ctx context.Context, rng *rand.Rand, r *Report) erro
 			return err
 		}
 		f := pick(kinds, rng)
+		if !w.first.Running() && !w.isBusy("first") {
+			return fmt.Errorf("the connector ended by itself; the end of its log:\n%s", w.first.LogTail())
+		}
 		// Drawn before it is known whether the target is free, so that the same seed draws the same faults.
 		target, length, do, undo := f.make(w, rand.New(rand.NewPCG(rng.Uint64(), 2)))
 		if target == "all nodes" {
@@ -201,6 +204,12 @@ func (w *world) claim(target string) bool {
 	return true
 }
 
+func (w *world) isBusy(target string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.busy[target]
+}
+
 func (w *world) kinds() []fault {
 	if len(w.opts.Only) == 0 {
 		return faults
@@ -237,7 +246,7 @@ func (w *world) heal(ctx context.Context) error {
 	default:
 	}
 	if !w.first.Running() {
-		return errors.New("the connector ended by itself")
+		return fmt.Errorf("the connector ended by itself; the end of its log:\n%s", w.first.LogTail())
 	}
 	return ctx.Err()
 }

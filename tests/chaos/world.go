@@ -165,6 +165,7 @@ input:
     topics: [ %s ]
     consumer_group: %s
     session_timeout: 6s
+    heartbeat_interval: 2s
     range: { count: 2000, period: 200ms }
 pipeline:
   processors:
