@@ -120,7 +120,7 @@ func TestArithmeticBetweenEveryTwoIntegerTypes(t *testing.T) {
 					require.NoError(t, err)
 					f, err := e.Bind([]*column.Type{ta, tb})
 					require.NoError(t, err)
-					proof, err := f.NewProof(400, *seed)
+					proof, err := f.NewProof(200, *seed)
 					require.NoError(t, err)
 					require.NoError(t, proof.Check(answers(t, client, proof)), "seed %d", *seed)
 				}

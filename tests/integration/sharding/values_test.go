@@ -141,6 +141,12 @@ func newKey(t *testing.T, d *dataset, function, expr string) *key {
 	return k
 }
 
+// plain says that nothing wraps the type.
+func (d *dataset) plain() bool {
+	inner, _ := d.typ.Unwrap()
+	return inner == d.typ
+}
+
 func serverZone(t *testing.T) string { return server.Value(t, "SELECT timezone()") }
 
 // keysOf are a function's calls with one argument and with two; what is not a key itself is hashed.
@@ -195,7 +201,7 @@ func TestEveryFunctionOnEveryType(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d pairs of function and type compared on %d rows and more each, seed %d", pairs.Load(), *rows, *seed)
+	t.Logf("%d pairs of function and type compared by value on %d rows and more each, seed %d", pairs.Load(), *rows, *seed)
 	require.Greater(t, pairs.Load(), int64(700))
 }
 
@@ -214,7 +220,11 @@ func compare(t *testing.T, client *ch.Client, d *dataset, turn int) (pairs int) 
 		}
 		if len(keys) > 0 {
 			pairs++
-			placed.insert(t, client, keys[0])
+			// Nullable and LowCardinality give the values of the type inside, which are compared above in any case: there
+			// every third function is inserted too, another third in the next type.
+			if d.plain() || (turn+pairs)%3 == 0 {
+				placed.insert(t, client, keys[0])
+			}
 		}
 	}
 	if len(whole) > 0 {

@@ -59,16 +59,21 @@ func writeVectors(t *testing.T, client *ch.Client, b *bytes.Buffer, typ *column.
 	require.NoError(t, client.Do(t.Context(), ch.Query{Body: "DROP TABLE " + d.table}))
 }
 
-// serverValues asks for each row alone, so that one that is refused leaves the others.
+// serverValues asks for all rows at once, and for each alone where one of them is refused.
 func serverValues(t *testing.T, client *ch.Client, d *dataset, k *key) []string {
 	values := make([]string, len(d.rows))
-	for i := range d.rows {
-		got, err := server.QueryContext(t.Context(), fmt.Sprintf("SELECT %s FROM %s WHERE id = %d", k.f.ServerValue(), d.table, i))
-		if err != nil {
-			values[i] = "-"
-			continue
+	query := fmt.Sprintf("SELECT %s FROM %s", k.f.ServerValue(), d.table)
+	if rows, err := server.QueryContext(t.Context(), query+" ORDER BY id"); err == nil {
+		for i, row := range rows {
+			values[i] = row[0]
 		}
-		values[i] = got[0][0]
+		return values
+	}
+	for i := range d.rows {
+		values[i] = "-"
+		if rows, err := server.QueryContext(t.Context(), fmt.Sprintf("%s WHERE id = %d", query, i)); err == nil {
+			values[i] = rows[0][0]
+		}
 	}
 	return values
 }

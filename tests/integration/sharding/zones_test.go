@@ -26,15 +26,13 @@ func TestTimeZones(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				parsed, err := column.ParseType(name)
 				require.NoError(t, err)
-				for _, expr := range []string{"cityHash64(toString(at))", "toYYYYMM(at)", "cityHash64(toDate(at))"} {
-					e, err := sharding.Parse(expr)
-					require.NoError(t, err)
-					f, err := e.Bind([]*column.Type{parsed})
-					require.NoError(t, err)
-					proof, err := f.NewProof(2000, *seed)
-					require.NoError(t, err)
-					require.NoError(t, proof.Check(answers(t, client, proof)), "seed %d", *seed)
-				}
+				e, err := sharding.Parse("cityHash64(toString(at), toYYYYMM(at), toDate(at))")
+				require.NoError(t, err)
+				f, err := e.Bind([]*column.Type{parsed})
+				require.NoError(t, err)
+				proof, err := f.NewProof(1000, *seed)
+				require.NoError(t, err)
+				require.NoError(t, proof.Check(answers(t, client, proof)), "seed %d", *seed)
 			})
 		}
 	}
