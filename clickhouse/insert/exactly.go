@@ -73,6 +73,9 @@ func (r *promise) keep(ctx context.Context, c *cut) error {
 	if r.j.naming.again != 0 {
 		return nil // the rest of a range that was looked up: its blocks have names of their own
 	}
+	if r.prepared.LookUp {
+		return r.lookUp(ctx, c, errLookedUp)
+	}
 	if first := r.landed(); !first.IsZero() && r.w.forgotten(first) {
 		return r.lookUp(ctx, c, fmt.Errorf("%w: it was first sent %s ago", ErrHorizon, time.Since(first).Round(time.Second)))
 	}
@@ -145,6 +148,9 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 	if !c.target.traceable() {
 		return &PermanentError{Err: fmt.Errorf("%s: %w", r.j.lease.Range(), why), Advice: adviceTrace(c.target)}
 	}
+	if err := r.recordLookUp(ctx); err != nil {
+		return err
+	}
 	landed, err := r.w.landedOffsets(ctx, c.target, r.j)
 	if err != nil {
 		return err
@@ -159,6 +165,28 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 	r.j.mu.Unlock()
 	r.j.naming.again = rand.Uint64() | 1
 	return errCutAgain
+}
+
+// lookUpSettle is how long a block of an earlier owner may be on its way that the server has not begun to insert: those that it
+// has begun are waited for by name.
+const lookUpSettle = 10 * time.Second
+
+// errLookedUp is why a range is looked up that was before.
+var errLookedUp = errors.New("an earlier attempt has looked for its rows")
+
+// recordLookUp makes every later attempt at the range a look-up too, and waits until no earlier owner can be sending. Without the
+// record, an attempt after this one that cuts as at first would send under names that this one passes by.
+func (r *promise) recordLookUp(ctx context.Context) error {
+	lease, ok := r.j.lease.(delivery.Lookup)
+	if !ok {
+		return nil
+	}
+	prepared, err := lease.LookUp(ctx, r.w.sink, lookUpSettle)
+	if err != nil {
+		return fmt.Errorf("recording that rows of %s are looked for: %w", r.j.lease.Range(), err)
+	}
+	r.prepared = prepared
+	return nil
 }
 
 // errCutAgain has the rows that are not settled cut anew at once.
