@@ -63,10 +63,10 @@ func TestCommands(t *testing.T) {
 	}{
 		{[]string{"--version"}, []string{"Version:"}},
 		{[]string{"--help"}, []string{"run", "lint", "clickhouse", "dimension"}},
-		{[]string{"list", "inputs"}, []string{"kafka_exactly_once", "kafka_franz", "redpanda", "redis_streams"}},
+		{[]string{"list", "inputs"}, []string{"kafka_exactly_once", "redpanda", "redis_streams"}},
 		{[]string{"list", "outputs"}, []string{"clickhouse_native", "redpanda", "redis_hash"}},
 		{[]string{"list", "processors"}, []string{"dimension_join"}},
-		{[]string{"list", "metrics-exporters"}, []string{"prometheus"}},
+		{[]string{"list", "metrics"}, []string{"prometheus"}},
 		{[]string{"create", "kafka_exactly_once/dimension_join/clickhouse_native"}, []string{"consumer_group:", "dimensions:", "addresses:", "dead_letter"}},
 	} {
 		t.Run(strings.Join(tc.args, " "), func(t *testing.T) {
