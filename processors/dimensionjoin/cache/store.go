@@ -80,7 +80,7 @@ func New(o Options) (*Store, error) {
 	}
 	opts := &otter.Options[Key, *Entry]{
 		Clock:            s.clock,
-		ExpiryCalculator: expiry{s.clock},
+		ExpiryCalculator: otter.ExpiryWritingFunc(s.keepFor),
 		// Which rows are due is decided batch by batch (see View.Refresh); this only makes refreshing available.
 		RefreshCalculator: otter.RefreshWriting[Key, *Entry](never),
 		OnAtomicDeletion:  forget,
@@ -156,30 +156,16 @@ func (s *Store) Close() {
 // Now is the store's clock, in nanoseconds.
 func (s *Store) Now() int64 { return s.clock.NowNano() }
 
-// expiry drops entries when their DropAt has come.
-type expiry struct{ clock otter.Clock }
-
-func (x expiry) ExpireAfterCreate(e otter.Entry[Key, *Entry]) time.Duration {
+// keepFor says how long an entry that is written now is kept, and puts it on the books; the entry that it replaces is taken off
+// them by forget. (A calculator that is also asked at reads would cost every one of them.)
+func (s *Store) keepFor(e otter.Entry[Key, *Entry]) time.Duration {
 	e.Value.usage.add(1, int64(e.Value.size))
-	return x.left(e.Value)
+	return max(time.Duration(e.Value.DropAt-s.clock.NowNano()), 1)
 }
 
-func (x expiry) ExpireAfterUpdate(e otter.Entry[Key, *Entry], old *Entry) time.Duration {
-	e.Value.usage.add(0, int64(e.Value.size)-int64(old.size))
-	return x.left(e.Value)
-}
-
-func (x expiry) ExpireAfterRead(e otter.Entry[Key, *Entry]) time.Duration { return e.ExpiresAfter() }
-
-func (x expiry) left(e *Entry) time.Duration {
-	return max(time.Duration(e.DropAt-x.clock.NowNano()), 1)
-}
-
-// forget keeps the books when an entry leaves the cache; a replaced value is accounted for where its successor is written.
+// forget takes an entry off the books that was replaced, evicted or dropped.
 func forget(d otter.DeletionEvent[Key, *Entry]) {
-	if d.Cause != otter.CauseReplacement {
-		d.Value.usage.add(-1, -int64(d.Value.size))
-	}
+	d.Value.usage.add(-1, -int64(d.Value.size))
 }
 
 // usage counts what one view keeps.

@@ -29,6 +29,8 @@ type View struct {
 	// downUntil holds back attempts while the server does not answer, and failures lengthens the pause.
 	downUntil atomic.Int64
 	failures  atomic.Int32
+	// epoch is raised by every change from outside: who remembers entries has to look them up again.
+	epoch atomic.Uint64
 	// changed are the keys invalidated while a scan runs: what it has seen of them may be old.
 	scans   atomic.Int32
 	changed sync.Map
@@ -199,6 +201,7 @@ func (v *View) BeginScan() *Scan {
 
 // End ends the pass.
 func (s *Scan) End() {
+	s.view.epoch.Add(1)
 	if s.view.scans.Add(-1) == 0 {
 		s.view.changed.Clear()
 	}
@@ -233,11 +236,19 @@ func (v *View) Invalidate(key string) (known bool) {
 		known = true
 		return old.due(now), otter.WriteOp
 	})
+	v.epoch.Add(1)
 	return known
 }
 
 // Flush makes every key due.
-func (v *View) Flush() { v.generation.Add(1) }
+func (v *View) Flush() {
+	v.generation.Add(1)
+	v.epoch.Add(1)
+}
+
+// Epoch changes whenever entries that were got before may no longer be what Get would return, other than by a read of theirs
+// or because they were evicted.
+func (v *View) Epoch() uint64 { return v.epoch.Load() }
 
 // Drop forgets everything of the view, for a dimension whose schema has changed.
 func (v *View) Drop() {

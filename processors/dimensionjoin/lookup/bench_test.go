@@ -80,3 +80,29 @@ func cpuTime(b *testing.B) int64 {
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return u.Utime.Nano() + u.Stime.Nano()
 }
+
+// BenchmarkFloor is what no join can do without: one scan of the event for its fields, and one copy of its bytes.
+func BenchmarkFloor(b *testing.B) {
+	j := benchJoiner(b, 1000)
+	p, err := j.plan(b.Context())
+	require.NoError(b, err)
+	w := newWorker(p)
+	var batches [][]Event
+	for range 40 {
+		batches = append(batches, clickstream(1000, 1000))
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	before := cpuTime(b)
+	for i := 0; i < b.N; i += 1000 {
+		batch := batches[(i/1000)%len(batches)]
+		arena := make([]byte, 0, 650*len(batch))
+		for n := range batch {
+			if err := w.scanner.Scan(batch[n].Doc, w.spans); err != nil {
+				b.Fatal(err)
+			}
+			arena = append(arena, batch[n].Doc...)
+		}
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}

@@ -3,15 +3,16 @@ package lookup
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
-// build writes the joined events into one array, which is made for them and not used again.
-func (w *worker) build() []byte {
-	arena := make([]byte, 0, w.outputSize())
-	for i := range w.events {
+// build writes joined events into the batch's array, which is made for it and not used again.
+func (w *worker) build(from, to int) {
+	w.reserve(from, to)
+	for i := from; i < to; i++ {
 		ev := &w.events[i]
 		if ev.Drop || (ev.Err != nil && !ev.Line) {
 			continue
@@ -20,21 +21,20 @@ func (w *worker) build() []byte {
 			w.set(i)
 			continue
 		}
-		ev.Start = len(arena)
+		ev.Start = len(w.out)
 		switch {
 		case ev.Err != nil:
-			arena = append(arena, ev.Doc...)
+			w.out = append(w.out, ev.Doc...)
 		case w.clashes[i]:
-			arena = w.spliceAround(arena, i)
+			w.out = w.spliceAround(w.out, i)
 		default:
-			arena = w.splice(arena, i)
+			w.out = w.splice(w.out, i)
 		}
-		ev.End = len(arena)
+		ev.End = len(w.out)
 		if ev.Line {
-			arena = append(arena, '\n')
+			w.out = append(w.out, '\n')
 		}
 	}
-	return arena
 }
 
 func (w *worker) eventRows(i int) []*source.Row {
@@ -42,22 +42,34 @@ func (w *worker) eventRows(i int) []*source.Row {
 	return w.rows[i*n : i*n+n]
 }
 
-func (w *worker) outputSize() int {
-	size := 0
-	for i := range w.events {
+// reserve makes room for these events, and for those after them in the proportion that these have grown by.
+func (w *worker) reserve(from, to int) {
+	docs, need := 0, 0
+	for i := from; i < to; i++ {
 		ev := &w.events[i]
 		if ev.Drop || ev.Object != nil || (ev.Err != nil && !ev.Line) {
 			continue
 		}
-		size += len(ev.Doc) + 1
+		docs += len(ev.Doc)
+		need += len(ev.Doc) + 1
 		if ev.Err != nil {
 			continue
 		}
 		for _, row := range w.eventRows(i) {
-			size += len(row.Members) + 1
+			need += len(row.Members) + 1
 		}
 	}
-	return size
+	if cap(w.out)-len(w.out) >= need {
+		return
+	}
+	rest := 0
+	for i := to; i < len(w.events); i++ {
+		rest += len(w.events[i].Doc)
+	}
+	if docs > 0 {
+		rest = int(float64(rest) * float64(need) / float64(docs) * 1.03)
+	}
+	w.out = slices.Grow(w.out, need+rest)
 }
 
 // splice puts all rows before the closing brace of an event that has none of their members.

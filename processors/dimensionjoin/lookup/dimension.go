@@ -87,7 +87,7 @@ type needs struct {
 
 func (dw *dimWorker) needs() needs {
 	var n needs
-	for i := range dw.slots {
+	for _, i := range dw.pending {
 		switch s := &dw.slots[i]; s.state {
 		case cache.Absent:
 			n.absent = append(n.absent, string(s.key))
@@ -122,7 +122,7 @@ func (w *worker) resolveOne(ctx context.Context, d int) error {
 			w.plan.joiner.outage.over(w.plan.joiner.log, p.Source.Name)
 		}
 	}
-	for i := range dw.slots {
+	for _, i := range dw.pending {
 		s := &dw.slots[i]
 		s.stale = s.state == cache.Stale
 	}
@@ -136,7 +136,7 @@ func (dw *dimWorker) take(got map[string]*cache.Entry) {
 	if len(got) == 0 {
 		return
 	}
-	for i := range dw.slots {
+	for _, i := range dw.pending {
 		s := &dw.slots[i]
 		if e := got[string(s.key)]; e != nil {
 			s.entry, s.state, s.loaded = e, cache.Fresh, true
@@ -153,7 +153,7 @@ func (w *worker) withoutServer(ctx context.Context, d int, err error) error {
 		return err
 	}
 	dw := &w.dims[d]
-	for i := range dw.slots {
+	for _, i := range dw.pending {
 		if dw.slots[i].state == cache.Absent {
 			return err
 		}
@@ -168,7 +168,7 @@ func (w *worker) retryMissing(ctx context.Context, d int) error {
 	p, dw := &w.plan.dims[d], &w.dims[d]
 	for range p.RetryMissing.Attempts {
 		var late []string
-		for i := range dw.slots {
+		for _, i := range dw.pending {
 			if s := &dw.slots[i]; s.loaded && s.entry.Missing {
 				late = append(late, string(s.key))
 			}

@@ -198,7 +198,7 @@ func (w *worker) resolve(ctx context.Context, dims []int) error {
 // wanting reports whether some key has to be read before the batch can go on.
 func (w *worker) wanting(dims []int) bool {
 	for _, d := range dims {
-		for i := range w.dims[d].slots {
+		for _, i := range w.dims[d].pending {
 			if w.dims[d].slots[i].state < cache.Due {
 				return true
 			}

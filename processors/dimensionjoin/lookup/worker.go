@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
@@ -21,6 +22,7 @@ type worker struct {
 	spans   []jsonscan.Span
 	dims    []dimWorker
 	events  []Event
+	out     []byte          // the joined documents; made for each batch
 	slots   []int32         // events × dimensions
 	rows    []*source.Row   // events × dimensions
 	saved   []jsonscan.Span // events × plan.saved
@@ -55,27 +57,72 @@ func newWorker(p *plan) *worker {
 	return w
 }
 
+// window is how many events are joined while their bytes are still in the CPU's cache, when nothing has to be read for them.
+const window = 256
+
 // join joins the batch, or returns why rows could not be read; the events are as they were then.
 func (w *worker) join(ctx context.Context, events []Event) ([]byte, error) {
 	w.begin(events)
 	defer w.end()
-	for i := range events {
-		w.extract(i)
+	built := 0
+	for from := 0; from < len(events); from += window {
+		to := min(from+window, len(events))
+		for i := from; i < to; i++ {
+			w.extract(i)
+		}
+		if built == from && w.settled(from, to) {
+			for d := range w.dims {
+				w.pick(d, from, to)
+			}
+			w.build(from, to)
+			built = to
+		}
+	}
+	if err := w.joinRest(ctx, built); err != nil {
+		return nil, err
+	}
+	w.publish()
+	return w.out, nil
+}
+
+// settled reports whether events can be joined at once: every row is there, and none of the events is a structure, which
+// could not be joined again if a row of a later event cannot be read.
+func (w *worker) settled(from, to int) bool {
+	if len(w.plan.levels) > 1 {
+		return false
+	}
+	for d := range w.dims {
+		if len(w.dims[d].pending) > 0 {
+			return false
+		}
+	}
+	for i := from; i < to; i++ {
+		if w.events[i].Object != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// joinRest joins the events that need a row which has to be read, and all after them.
+func (w *worker) joinRest(ctx context.Context, from int) error {
+	to := len(w.events)
+	if from == to {
+		return nil
 	}
 	for level, dims := range w.plan.levels {
 		if level > 0 {
-			w.lateKeys(dims)
+			w.lateKeys(dims, from)
 		}
 		if err := w.resolve(ctx, dims); err != nil {
-			return nil, err
+			return err
 		}
 		for _, d := range dims {
-			w.pick(d)
+			w.pick(d, from, to)
 		}
 	}
-	out := w.build()
-	w.publish()
-	return out, nil
+	w.build(from, to)
+	return nil
 }
 
 func (w *worker) begin(events []Event) {
@@ -90,7 +137,7 @@ func (w *worker) begin(events []Event) {
 	w.clashes = resize(w.clashes, n)
 	w.text = w.text[:0]
 	for d := range w.dims {
-		w.dims[d].reset()
+		w.dims[d].recall(w.now, w.plan.dims[d].view.Epoch())
 		w.dims[d].counts = counts{}
 	}
 	for i := range events {
@@ -98,14 +145,11 @@ func (w *worker) begin(events []Event) {
 	}
 }
 
-// end lets go of the rows and the events.
+// end lets go of the events, and of the rows but for what the interners remember.
 func (w *worker) end() {
 	clear(w.rows)
-	for d := range w.dims {
-		clear(w.dims[d].slots)
-	}
 	clear(w.fields)
-	w.events = nil
+	w.events, w.out = nil, nil
 }
 
 func resize[T any](s []T, n int) []T {
@@ -169,8 +213,8 @@ func (w *worker) skip(i int) {
 }
 
 // lateKeys makes the keys of a later level.
-func (w *worker) lateKeys(dims []int) {
-	for i := range w.events {
+func (w *worker) lateKeys(dims []int, from int) {
+	for i := from; i < len(w.events); i++ {
 		if w.events[i].Err != nil || w.events[i].Drop {
 			continue
 		}
@@ -239,22 +283,34 @@ func (w *worker) instant(i, d int) {
 
 var errNoTime = errors.New("the event has no time to join as of")
 
-// intern numbers the key, and looks a new one up.
+// intern numbers the key, and looks it up unless it is known to be fresh.
 func (w *worker) intern(d int, key []byte) int32 {
 	dw := &w.dims[d]
-	n, fresh := dw.find(key)
-	if fresh {
-		s := &dw.slots[n]
-		s.entry, s.state = w.plan.dims[d].view.Get(s.key, w.now)
+	n := dw.find(key)
+	if s := &dw.slots[n]; s.batch != dw.batch {
+		s.batch, s.loaded, s.stale = dw.batch, false, false
+		if w.now >= s.until {
+			w.lookUp(d, n, s)
+		}
 	}
 	return n
 }
 
+func (w *worker) lookUp(d int, n int32, s *slot) {
+	s.entry, s.state = w.plan.dims[d].view.Get(s.key, w.now)
+	if s.state == cache.Fresh {
+		s.until = s.entry.RefreshAt
+		return
+	}
+	s.until = 0
+	w.dims[d].pending = append(w.dims[d].pending, n)
+}
+
 // pick chooses each event's row of a dimension whose keys are all resolved.
-func (w *worker) pick(d int) {
+func (w *worker) pick(d, from, to int) {
 	p, dw := &w.plan.dims[d], &w.dims[d]
 	n := len(w.plan.dims)
-	for i := range w.events {
+	for i := from; i < to; i++ {
 		number := w.slots[i*n+d]
 		if number == noSlot {
 			continue
