@@ -148,7 +148,11 @@ func bindToDate(b *binder, f *function, args []typed) (binding, error) {
 		m := momentsOf(t, zone)
 		apply := func(_ *frame, args []datum) (datum, error) {
 			at, err := m.truncate(f.name, args[0])
-			return datum{u: dateType.truncate(uint64(dayOf(at)))}, err
+			day := dayOf(at)
+			if t.kind == kindDateTime {
+				day = max(day, 0) // west of Greenwich, a DateTime starts on the day before the first Date
+			}
+			return datum{u: dateType.truncate(uint64(day))}, err
 		}
 		return binding{result: dateType, apply: apply}, nil
 	case t.kind == kindInt && t.size <= 4:

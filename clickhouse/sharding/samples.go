@@ -61,7 +61,10 @@ func (t valueType) sampleNumber(r *rand.Rand) uint64 {
 	case kindDate32: // 1900-01-01 to 2299-12-31
 		return uint64(int64(r.IntN(25567+120530) - 25567))
 	case kindDateTime:
-		return r.Uint64N(1<<32 - secondsPerDay)
+		if r.IntN(8) == 0 { // the first and the last two days, where zones and ranges end
+			return uint64(uint32(r.IntN(4*secondsPerDay) - 2*secondsPerDay))
+		}
+		return r.Uint64N(1 << 32)
 	case kindDateTime64:
 		return sampleTicks(r, powerOf10(t.scale))
 	case kindEnum:
