@@ -37,7 +37,7 @@ func wideEvent(r *rand.Rand, i int) string {
 	}
 	word := func() string { return maybe(fmt.Sprintf(`"w%d"`, r.IntN(300))) }
 	return fmt.Sprintf(`{"i":%d,"l":"value %d","n":%s,"s":%s,"d":"2024-%02d-%02d %02d:%02d:%02d.%03d","a":%s,"m":{"k%d":%s},"t":{"x":%d.%05d,"y":%s},"e":"%s","p":[[[%d,1],[2,3.5]]],"ip":"2001:db8::%x","f":%t,"b":[%s,[]]}`,
-		i, r.IntN(1<<17), maybe(fmt.Sprintf(`"%06d"`, r.IntN(1000))), maybe(fmt.Sprintf(`"text\n%d"`, i)),
+		i, i, maybe(fmt.Sprintf(`"%06d"`, r.IntN(1000))), maybe(fmt.Sprintf(`"text\n%d"`, i)),
 		1+r.IntN(12), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60), r.IntN(1000), list(4, word), r.IntN(500), list(3, number),
 		r.IntN(1e9), r.IntN(1e5), list(3, uuid), []string{"on", "off"}[r.IntN(2)], r.IntN(100), r.IntN(1<<16), r.IntN(2) == 0, list(3, func() string { return fmt.Sprint(r.Int64()) }))
 }
@@ -45,7 +45,7 @@ func wideEvent(r *rand.Rand, i int) string {
 // TestBlocks sends large blocks of every encoding, compressed and not, and again after a reset, and compares what arrived with what
 // the server reads from the same events itself.
 func TestBlocks(t *testing.T) {
-	const rows = 100_000
+	const rows = 70_000 // all with another value of l: more than two bytes can number
 	for _, table := range []string{"blocks", "blocks_reference"} {
 		mustPost(t, creating, "DROP TABLE IF EXISTS "+table)
 		mustPost(t, creating, "CREATE TABLE "+table+" "+wideTable)
@@ -54,12 +54,12 @@ func TestBlocks(t *testing.T) {
 	r, b := plan.NewReader(), plan.NewBlock(0)
 	random := rand.New(rand.NewPCG(7, 7))
 	next := 0
-	for _, compression := range []ch.Compression{ch.CompressionDisabled, ch.CompressionLZ4, ch.CompressionZSTD} {
+	for compression, n := range map[ch.Compression]int{ch.CompressionDisabled: rows, ch.CompressionLZ4: rows / 10, ch.CompressionZSTD: rows / 10} {
 		client, err := ch.Dial(t.Context(), ch.Options{Address: node.Addr(), Compression: compression})
 		require.NoError(t, err)
 		b.Reset()
 		var docs strings.Builder
-		for range rows {
+		for range n {
 			doc := wideEvent(random, next)
 			next++
 			docs.WriteString(doc + "\n")
@@ -73,7 +73,7 @@ func TestBlocks(t *testing.T) {
 	}
 	check := "SELECT count(), uniqExact(l), sum(sipHash64(toString(tuple(*)))) FROM "
 	want := mustPost(t, nil, check+"blocks_reference")
-	require.True(t, strings.HasPrefix(want, fmt.Sprint(3*rows)), want)
+	require.True(t, strings.HasPrefix(want, fmt.Sprint(next)), want)
 	require.Equal(t, want, mustPost(t, nil, check+"blocks"))
 }
 

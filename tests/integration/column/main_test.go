@@ -122,10 +122,10 @@ func stored(t *testing.T, table string, cells []cell) map[string]*string {
 	var selects []string
 	for first := 0; first < len(cells); {
 		last := first
-		for last+1 < len(cells) && cells[last+1].column == cells[first].column {
+		for last+1 < len(cells) && cells[last+1].wrapper.column == cells[first].wrapper.column {
 			last++
 		}
-		selects = append(selects, fmt.Sprintf("SELECT i, ifNull(hex(toString(%s)), 'NULL') FROM %s WHERE i BETWEEN %d AND %d", cells[first].column, table, first, last))
+		selects = append(selects, fmt.Sprintf("SELECT i, ifNull(hex(toString(%s)), 'NULL') FROM %s WHERE i BETWEEN %d AND %d", cells[first].wrapper.column, table, cells[first].i, cells[last].i))
 		first = last + 1
 	}
 	rows := make(map[string]*string)
