@@ -20,6 +20,7 @@ type part struct {
 
 // cut is a batch taken apart into blocks.
 type cut struct {
+	unknown map[string]string // members that could become columns, with their types
 	target  *target
 	parts   []*part
 	byShard [][]*part
@@ -63,6 +64,9 @@ func (w *Writer) cut(j *job, t *target) (*cut, error) {
 		return nil, err
 	}
 	for _, p := range c.cut.parts {
+		if len(p.rows) == 0 {
+			continue // begun for a row that did not convert
+		}
 		c.cut.byShard[p.shard] = append(c.cut.byShard[p.shard], p)
 	}
 	return c.cut, nil
@@ -81,26 +85,31 @@ func (c *cutter) run() error {
 		rec.reset()
 		shard, omitted, err := c.place(i, &rec)
 		if err == nil {
-			var p *part
-			p = c.part(shard, omitted)
-			if err = p.block.Append(c.reader); err == nil {
-				p.rows = append(p.rows, int32(i))
-				if err := c.bound(p); err != nil {
-					return err
-				}
-			}
+			err = c.add(i, shard, omitted)
+		}
+		if errors.Is(err, ErrTooLarge) {
+			return err
 		}
 		if err != nil {
-			var full *sizeError
-			if errors.As(err, &full) {
-				return err
-			}
 			shard, omitted = -1, 0
 			c.j.reject(rejection(i, err))
 		}
 		c.digest(i, &rec, shard, omitted)
 	}
 	return nil
+}
+
+// add appends the record that was read to its block.
+func (c *cutter) add(i, shard int, omitted uint64) error {
+	if c.w.opts.AddColumns != nil {
+		c.notice()
+	}
+	p := c.part(shard, omitted)
+	if err := p.block.Append(c.reader); err != nil {
+		return err
+	}
+	p.rows = append(p.rows, int32(i))
+	return c.bound(p)
 }
 
 // place reads record i and finds out where it goes.

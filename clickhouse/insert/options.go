@@ -78,6 +78,8 @@ type Options struct {
 	// Columns that differ from the rule, which is that every insertable column comes from the member called as it.
 	Columns       []Column
 	UnknownFields column.UnknownFields
+	// AddColumns, with column.Report, turns unknown members into columns.
+	AddColumns *AddColumns
 	// RejectDuplicates refuses rows that name a wanted member twice; otherwise the last one counts.
 	RejectDuplicates bool
 

@@ -17,11 +17,13 @@ import (
 // target is what batches are cut for: the shards, the columns, how a record is read and where it goes. It is immutable but for
 // its pools; a change of the topology or of the columns makes a new one.
 type target struct {
-	layout *cluster.Layout
-	plan   *column.Plan
-	keys   []int // plan columns whose values the router wants, in its order
-	route  func(*cluster.Layout) (sharding.Router, error)
-	router sharding.Router // for layout
+	source  *cluster.Layout // as the cluster has it
+	layout  *cluster.Layout // source, with the weights that rows are routed by
+	weighed time.Time       // when these were found, under free_space
+	plan    *column.Plan
+	keys    []int // plan columns whose values the router wants, in its order
+	route   func(*cluster.Layout) (sharding.Router, error)
+	router  sharding.Router // for layout
 
 	// provenance columns of the plan, "" where the table has none
 	topicColumn, partitionColumn, offsetColumn string
@@ -48,7 +50,7 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 	if err != nil {
 		return nil, &PermanentError{Err: err, Advice: "name the columns to insert in `columns`, without this one, or change its type"}
 	}
-	t := &target{layout: l, plan: plan, spare: max(4, 2*len(l.Shards)), parts: map[uint64]chan *part{}}
+	t := &target{source: l, layout: l, plan: plan, spare: max(4, 2*len(l.Shards)), parts: map[uint64]chan *part{}}
 	t.readers = make(chan *column.Reader, t.spare)
 	for _, f := range fields {
 		switch f.Source {
@@ -63,7 +65,13 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 	if err := w.bindRoute(ctx, t); err != nil {
 		return nil, err
 	}
-	t.router, err = t.route(l)
+	if w.opts.Strategy == StrategyFreeSpace {
+		if t.layout, err = w.weighedBySpace(ctx, l); err != nil {
+			return nil, err
+		}
+		t.weighed = time.Now()
+	}
+	t.router, err = t.route(t.layout)
 	return t, err
 }
 
@@ -153,7 +161,7 @@ func (w *Writer) strategyRouter(l *cluster.Layout, names []string, types []*colu
 	switch w.opts.Strategy {
 	case StrategyHash:
 		return permanentRouter(sharding.NewHash(names, types, slots))
-	case StrategyRandom:
+	case StrategyRandom, StrategyFreeSpace:
 		return sharding.NewRandom(slots), nil
 	default:
 		return sharding.NewRoundRobin(slots), nil

@@ -34,6 +34,8 @@ type Writer struct {
 	checked *cluster.Layout // the layout whose tables are known to drop repeated blocks
 	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
+	evolution evolution
+
 	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
 	closed  atomic.Bool
 }
@@ -152,6 +154,9 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 		c.release()
 		j.release(t)
 	}()
+	if w.evolve(ctx, c) {
+		return errCutAgain
+	}
 	if n := len(j.result.Rejected); n > 0 && !w.opts.KeepRejected {
 		return &RejectedError{First: j.result.Rejected[0], Count: n}
 	}
@@ -166,14 +171,14 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 // current is the target for the cluster's present layout, made anew when that has changed.
 func (w *Writer) current(ctx context.Context) (*target, error) {
 	t := w.target.Load()
-	if l := w.opts.Cluster.Layout(); l == t.layout {
+	if l := w.opts.Cluster.Layout(); l == t.source && !w.spaceIsOld(t) {
 		return t, nil
 	}
 	w.targetMu.Lock()
 	defer w.targetMu.Unlock()
 	t = w.target.Load()
 	l := w.opts.Cluster.Layout()
-	if l == t.layout {
+	if l == t.source && !w.spaceIsOld(t) {
 		return t, nil
 	}
 	next, err := w.newTarget(ctx, l)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -110,9 +111,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 			InsertTimeout: r.duration(choFieldInsertTimeout),
 		},
 	}
-	if r.text(choFieldUnknownFields) == "reject" {
-		c.insert.UnknownFields = column.Reject
-	}
+	c.readUnknown(r)
 	tlsConf, enabled, err := conf.FieldTLSToggled(choFieldTLS)
 	if err != nil {
 		return nil, fmt.Errorf("field `tls`: %w", err)
@@ -131,6 +130,34 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		return nil, err
 	}
 	return c, c.validate()
+}
+
+func (c *config) readUnknown(r *reader) {
+	switch r.text(choFieldUnknownFields) {
+	case "reject":
+		c.insert.UnknownFields = column.Reject
+	case "add_column":
+		c.insert.UnknownFields = column.Report
+		c.insert.AddColumns = &insert.AddColumns{
+			Include:  r.patterns(choFieldAddColumn, choFieldInclude),
+			Exclude:  r.patterns(choFieldAddColumn, choFieldExclude),
+			Max:      r.integer(choFieldAddColumn, choFieldMax),
+			Interval: r.duration(choFieldAddColumn, choFieldInterval),
+		}
+	}
+}
+
+// patterns compiles regular expressions.
+func (r *reader) patterns(path ...string) []*regexp.Regexp {
+	var out []*regexp.Regexp
+	for _, text := range r.list(path...) {
+		p, err := regexp.Compile(text)
+		if err != nil && r.err == nil {
+			r.err = &cluster.ConfigError{Field: strings.Join(path, "."), Reason: err.Error()}
+		}
+		out = append(out, p)
+	}
+	return out
 }
 
 func (c *config) readSpool(r *reader) {

@@ -28,6 +28,11 @@ const (
 	choFieldColumnSkip      = "skip"
 	choFieldUnknownFields   = "unknown_fields"
 	choFieldDuplicates      = "duplicate_fields"
+	choFieldAddColumn       = "add_column"
+	choFieldInclude         = "include"
+	choFieldExclude         = "exclude"
+	choFieldMax             = "max"
+	choFieldInterval        = "interval"
 	choFieldRouting         = "routing"
 	choFieldStrategy        = "strategy"
 	choFieldKey             = "key"
@@ -163,9 +168,17 @@ func rowFields() []*service.ConfigField {
 			Default([]any{}).
 			LintRule(lintColumns),
 		service.NewStringAnnotatedEnumField(choFieldUnknownFields, map[string]string{
-			"ignore": "They are passed over.",
-			"reject": "The row cannot be inserted.",
+			"ignore":     "They are passed over.",
+			"reject":     "The row cannot be inserted.",
+			"add_column": "A Nullable column of a type that holds the value is added to the local tables and to the Distributed one, within the bounds of `add_column`. It takes the privilege ALTER ADD COLUMN.",
 		}).Description("What to do with members that no column takes.").Default("ignore"),
+		service.NewObjectField(choFieldAddColumn,
+			service.NewStringListField(choFieldInclude).Description("Regular expressions for the names of members that may become columns. Empty: all may.").Default([]any{}),
+			service.NewStringListField(choFieldExclude).Description("Regular expressions for names that may not.").Default([]any{}),
+			service.NewIntField(choFieldMax).Description("Columns that the table may have in all.").Default(200).
+				LintRule(`root = if this < 1 { "field add_column.max: must be at least 1" }`),
+			service.NewDurationField(choFieldInterval).Description("Least time between two changes of the table.").Default("10s"),
+		).Description("Bounds for `unknown_fields: add_column`.").Advanced(),
 		service.NewStringAnnotatedEnumField(choFieldDuplicates, map[string]string{
 			"last":   "The last one counts.",
 			"reject": "The row cannot be inserted.",

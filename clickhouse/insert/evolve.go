@@ -1,0 +1,140 @@
+package insert
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"sync"
+	"time"
+
+	ch "github.com/ClickHouse/ch-go"
+	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+)
+
+// AddColumns bounds what unknown members may do to the tables.
+type AddColumns struct {
+	Include  []*regexp.Regexp // names that may become columns; empty: all
+	Exclude  []*regexp.Regexp // names that may not, whatever Include says
+	Max      int              // columns that the table may have in all
+	Interval time.Duration    // least time between two changes
+}
+
+// allows tells whether a member may become a column.
+func (a *AddColumns) allows(name string) bool {
+	matches := func(r *regexp.Regexp) bool { return r.MatchString(name) }
+	if name == "" || slices.ContainsFunc(a.Exclude, matches) {
+		return false
+	}
+	return len(a.Include) == 0 || slices.ContainsFunc(a.Include, matches)
+}
+
+// evolution adds columns. All Writes share it.
+type evolution struct {
+	mu   sync.Mutex
+	next time.Time // no change before
+}
+
+// maxNoticed bounds what is remembered of a batch that brings ever new members.
+const maxNoticed = 1000
+
+// notice collects the members of the row at hand that no column wants.
+func (c *cutter) notice() {
+	for _, u := range c.reader.Unknown() {
+		if u.Type == "" || len(c.cut.unknown) >= maxNoticed {
+			continue
+		}
+		if _, ok := c.cut.unknown[u.Name]; ok || !c.w.opts.AddColumns.allows(u.Name) {
+			continue
+		}
+		if c.cut.unknown == nil {
+			c.cut.unknown = map[string]string{}
+		}
+		c.cut.unknown[u.Name] = u.Type
+	}
+}
+
+// evolve adds columns for the members that a cut found no column for, and tells whether the batch has to be cut again for them. What
+// cannot be added is passed over: rows never wait for it.
+func (w *Writer) evolve(ctx context.Context, c *cut) bool {
+	if len(c.unknown) == 0 {
+		return false
+	}
+	e := &w.evolution
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if t := w.target.Load(); t != c.target {
+		return true // another Write was first
+	}
+	if now := time.Now(); now.Before(e.next) {
+		return false
+	}
+	e.next = time.Now().Add(w.opts.AddColumns.Interval)
+	names := slices.Sorted(maps.Keys(c.unknown))
+	if room := w.opts.AddColumns.Max - len(c.target.layout.Table.Columns); len(names) > room {
+		w.log.Warn("table has as many columns as unknown_fields may give it, the others are ignored", "table", w.sink, "max", w.opts.AddColumns.Max, "ignored", names[max(room, 0):])
+		names = names[:max(room, 0)]
+	}
+	if len(names) == 0 {
+		return false
+	}
+	err := w.addColumns(ctx, c.target.layout, names, c.unknown)
+	if err != nil {
+		w.log.Warn("columns could not be added, their members are ignored", "table", w.sink, "columns", names, "error", err)
+	} else {
+		w.log.Info("columns added for unknown members", "table", w.sink, "columns", names)
+	}
+	if _, err := w.opts.Cluster.Refresh(ctx); err != nil {
+		w.log.Warn("the table's columns could not be read", "table", w.sink, "error", err)
+	}
+	return w.opts.Cluster.Layout() != c.target.source
+}
+
+// addColumns changes the local tables first, and then the Distributed one: it must not promise what a shard does not have.
+func (w *Writer) addColumns(ctx context.Context, l *cluster.Layout, names []string, types map[string]string) error {
+	for i := range l.Shards {
+		replicas := l.Shards[i].Replicas
+		for _, r := range replicas {
+			err := w.alter(ctx, r, l.Target(i), names, types)
+			if err == nil && l.Table.Replicated() {
+				break // the others copy the change
+			}
+			if err != nil && (!l.Table.Replicated() || r == replicas[len(replicas)-1]) {
+				return fmt.Errorf("on %s: %w", r, err)
+			}
+		}
+	}
+	if !l.Table.Distributed {
+		return nil
+	}
+	for i := range l.Shards {
+		for _, r := range l.Shards[i].Replicas {
+			// Not every host of the cluster needs to have the Distributed table.
+			if err := w.alter(ctx, r, l.Table.DistributedName, names, types); err != nil && !ch.IsErr(err, proto.ErrUnknownTable, proto.ErrUnknownDatabase) {
+				return fmt.Errorf("on %s: %w", r, err)
+			}
+		}
+	}
+	return nil
+}
+
+// alter adds the columns to one table on one host.
+func (w *Writer) alter(ctx context.Context, r *cluster.Replica, table string, names []string, types map[string]string) error {
+	conn, err := w.opts.Cluster.AcquireReplica(ctx, r)
+	if err != nil {
+		return err
+	}
+	body := "ALTER TABLE " + table
+	for i, name := range names {
+		if i > 0 {
+			body += ","
+		}
+		body += " ADD COLUMN IF NOT EXISTS " + quoteName(name) + " " + types[name]
+	}
+	err = conn.Do(ctx, ch.Query{Body: body})
+	conn.Release(err)
+	return err
+}
