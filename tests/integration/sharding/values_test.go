@@ -197,12 +197,12 @@ func TestEveryFunctionOnEveryType(t *testing.T) {
 				if isText(typ) {
 					compared += compare(t, client, newDataset(t, client, typ, true), i)
 				}
+				require.Greater(t, compared, 10, "every hash takes every type")
 				pairs.Add(int64(compared))
 			})
 		}
 	})
 	t.Logf("%d pairs of function and type compared by value on %d rows and more each, seed %d", pairs.Load(), *rows, *seed)
-	require.Greater(t, pairs.Load(), int64(700))
 }
 
 func compare(t *testing.T, client *ch.Client, d *dataset, turn int) (pairs int) {
