@@ -151,7 +151,7 @@ dimensions: [ { name: kt, table: kt, key: { %s: this.k }, columns: [ n ], time_z
 			require.Equal(t, `{"k":`+tc.bad+`}`, content(t, batch[1]))
 			var key *source.KeyError
 			require.ErrorAs(t, batch[1].GetError(), &key)
-			require.ErrorContains(t, batch[1].GetError(), `dimension "kt": key `+tc.bad+` cannot match column "`+tc.column+`"`)
+			require.ErrorContains(t, batch[1].GetError(), `dimension "kt": key `+shown(tc.bad)+` cannot match column "`+tc.column+`"`)
 			require.Equal(t, `{"k":null,"n":null}`, content(t, batch[2]))
 		})
 	}
