@@ -69,7 +69,8 @@ type Lease interface {
 	Range() Range
 	// Claim takes the lease for one write by the named sink (database.table, plus whatever tells two outputs apart). It is
 	// refused with ErrClaimed while another write holds it, and with ErrAlreadyWritten after a write by this sink has
-	// succeeded: both mean that a processor split the range's batch. release must be called with the write's result.
+	// succeeded: both mean that a processor split the range's batch. release must be called with the write's result. After a release with
+	// ErrLost the output answers its engine with success, since no repetition could write the range; the input knows better.
 	Claim(sink string) (release func(err error), err error)
 	// Pinned answers with the intent recorded for the range and sink before, if any; routing must then use its layout.
 	Pinned(sink string) (Prepared, bool)

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -34,6 +35,7 @@ type lease struct {
 	intents   map[string]*intent // by sink
 	held      map[string]bool    // sinks with a write under way
 	written   map[string]bool    // sinks whose write of this attempt succeeded
+	gaveUp    map[string]bool    // sinks whose write of this attempt ended because the lease seemed lost
 }
 
 // intent is a delivery.Prepared on its way into Kafka: durable is closed once a commit that holds it was answered.
@@ -97,8 +99,9 @@ func (a attempt) Claim(sink string) (func(error), error) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(a.held, sink)
-		if err == nil && a.n == a.attempts {
-			a.written[sink] = true
+		if a.n == a.attempts {
+			a.written[sink] = err == nil
+			a.gaveUp[sink] = errors.Is(err, delivery.ErrLost)
 		}
 	}, nil
 }
@@ -239,6 +242,16 @@ func (a attempt) Alive() error {
 		return fmt.Errorf("checking %v: no heartbeat was answered for %v: %w", a.rng, silent.Round(time.Millisecond), delivery.ErrLost)
 	}
 	return nil
+}
+
+// givenUp tells whether a write ended because the lease seemed lost, and none has succeeded since.
+func (l *lease) givenUp() bool {
+	for _, gaveUp := range l.gaveUp {
+		if gaveUp {
+			return true
+		}
+	}
+	return false
 }
 
 func (a attempt) lostLocked() error {

@@ -71,7 +71,7 @@ func (p *partition) newLease(from, to int64) *lease {
 		rng: delivery.Range{
 			Group: p.s.cfg.group, Topic: p.topic, TopicID: p.id, Partition: p.num, From: from, To: to,
 		},
-		held: map[string]bool{}, written: map[string]bool{},
+		held: map[string]bool{}, written: map[string]bool{}, gaveUp: map[string]bool{},
 	}
 }
 

@@ -303,6 +303,26 @@ func TestLeaseDiesWithoutHeartbeats(t *testing.T) {
 	require.NoError(t, a.Alive())
 }
 
+func TestAcknowledgementOfAGivenUpWriteIsNoneOfTheRange(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 10)
+	a := s.testPop(t)
+	release, err := a.Claim("db.t")
+	require.NoError(t, err)
+	release(fmt.Errorf("inserting: %w", delivery.ErrLost))
+	s.settle(a, nil)
+	require.Equal(t, int64(0), p.watermark(), "nothing was written")
+	require.Eventually(t, func() bool { s.mu.Lock(); defer s.mu.Unlock(); return len(s.queue) == 1 }, time.Second, time.Millisecond)
+
+	again := s.testPop(t)
+	release, err = again.Claim("db.t")
+	require.NoError(t, err)
+	release(nil)
+	s.settle(again, nil)
+	require.Equal(t, int64(10), p.watermark())
+}
+
 func TestAmbiguousCommitEndsTheSession(t *testing.T) {
 	s := testSession(nil)
 	feed(s.testPartition(0), 0, 10)

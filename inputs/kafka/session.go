@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -346,6 +347,7 @@ func (s *session) pop() (attempt, bool) {
 		l.state = delivered
 		l.attempts++
 		clear(l.written)
+		clear(l.gaveUp)
 		return attempt{l, l.attempts, l.p.highWater}, true
 	}
 	return attempt{}, false
@@ -360,6 +362,10 @@ func (s *session) settle(a attempt, err error) {
 		return // answered before
 	}
 	defer s.endedLocked()
+	if err == nil && l.givenUp() {
+		// The pipeline is done with it, and its rows may not be in: a heartbeat was late, and the partition is still ours.
+		err = delivery.ErrLost
+	}
 	switch {
 	case p.gone != nil:
 		s.buffered -= l.bytes

@@ -215,7 +215,7 @@ func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) err
 func (o *output) answer(ctx context.Context, err error) error {
 	var unavailable *insert.UnavailableError
 	switch {
-	case ctx.Err() != nil, errors.Is(err, delivery.ErrLost), errors.Is(err, delivery.ErrClaimed), errors.Is(err, delivery.ErrAlreadyWritten):
+	case ctx.Err() != nil, errors.Is(err, delivery.ErrClaimed), errors.Is(err, delivery.ErrAlreadyWritten):
 		return err
 	case errors.As(err, &unavailable):
 		o.log.Warnf("%v", err)
@@ -289,25 +289,39 @@ func (h *heldLease) Claim(sink string) (func(error), error) {
 	return func(error) {}, nil
 }
 
-// writeAll writes the shares side by side, and lets go of their leases with the result of all.
-func (o *output) writeAll(ctx context.Context, w *insert.Writer, shares []share) (err error) {
-	defer func() {
-		for _, s := range shares {
-			if s.lease != nil && s.lease.release != nil {
-				s.lease.release(err)
-			}
-		}
-	}()
-	if len(shares) == 1 {
-		return o.write(ctx, w, shares[0])
-	}
+// writeAll writes the shares side by side, and lets go of their leases with the result.
+func (o *output) writeAll(ctx context.Context, w *insert.Writer, shares []share) error {
 	errs := make([]error, len(shares))
 	var wg sync.WaitGroup
-	for i := range shares {
-		wg.Go(func() { errs[i] = o.write(ctx, w, shares[i]) })
+	for i := range shares[1:] {
+		wg.Go(func() { errs[i+1] = o.write(ctx, w, shares[i+1]) })
 	}
+	errs[0] = o.write(ctx, w, shares[0])
 	wg.Wait()
-	return errors.Join(errs...)
+	err := together(errs)
+	for i, s := range shares {
+		if s.lease == nil || s.lease.release == nil {
+			continue
+		}
+		if err == nil {
+			s.lease.release(errs[i])
+		} else {
+			s.lease.release(err)
+		}
+	}
+	return err
+}
+
+// together is the batch's result. A range whose lease is lost is no failure: it is for its next owner to write, nothing that is done
+// here could change that, and an engine that repeats failed writes for ever, as the one behind `broker: fan_out` does, would hold
+// up everything else. The input does not take it for written, since the lease was released with the loss.
+func together(errs []error) error {
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, delivery.ErrLost) {
+			return errors.Join(errs...)
+		}
+	}
+	return nil
 }
 
 func (o *output) write(ctx context.Context, w *insert.Writer, s share) error {
