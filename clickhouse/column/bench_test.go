@@ -19,6 +19,7 @@ const rowsPerBlock = 50_000
 
 // eachEvent runs the body on one event after the other and reports their size.
 func eachEvent(b *testing.B, body func(doc []byte) error) {
+	b.Helper()
 	docs := events(64)
 	total := 0
 	for _, doc := range docs {
@@ -40,6 +41,7 @@ func eachEvent(b *testing.B, body func(doc []byte) error) {
 
 // reportCPU adds the processor time of the benchmark's thread, which says more than the clock where machines are shared.
 func reportCPU(b *testing.B) func() {
+	b.Helper()
 	runtime.LockOSThread()
 	used := func() int64 {
 		var r syscall.Rusage
@@ -87,12 +89,33 @@ func BenchmarkRow(b *testing.B) {
 // BenchmarkColumn appends one value over and over.
 func BenchmarkColumn(b *testing.B) {
 	for _, c := range []struct{ typ, json string }{
-		{"UInt64", "184467440"}, {"Int32", "-42"}, {"UInt8", "7"}, {"Int128", "12345678901234567890"}, {"Float64", "129.95"}, {"Float32", "129.95"}, {"Decimal(12, 2)", "129.95"},
-		{"Decimal(38, 4)", "129.95"}, {"Bool", "true"}, {"String", `"https://example.com/products"`}, {"FixedString(8)", `"abcdefgh"`}, {"UUID", `"018f3c1a-7b2e-7c41-9d55-0a1b2c3d4e5f"`},
-		{"IPv4", `"192.168.17.4"`}, {"IPv6", `"2001:db8::ff00:42:8329"`}, {"Date", `"2026-03-14"`}, {"DateTime", `"2026-03-14 09:26:53"`},
-		{"DateTime64(3, 'UTC')", `"2026-03-14T09:26:53.589Z"`}, {"DateTime64(3, 'Europe/Berlin')", `"2026-03-14T09:26:53.589"`}, {"DateTime64(3)", "1773480413589"},
-		{"Enum8('a' = 1, 'b' = 2)", `"b"`}, {"LowCardinality(String)", `"product_view"`}, {"LowCardinality(Nullable(String))", `"product_view"`}, {"Nullable(UInt32)", "5321"},
-		{"Array(String)", `["sale","new"]`}, {"Array(LowCardinality(String))", `["sale","new"]`}, {"Map(LowCardinality(String), String)", `{"ab":"B"}`}, {"Tuple(a Int32, b String)", `{"a":1,"b":"x"}`},
+		{"UInt64", "184467440"},
+		{"Int32", "-42"},
+		{"UInt8", "7"},
+		{"Int128", "12345678901234567890"},
+		{"Float64", "129.95"},
+		{"Float32", "129.95"},
+		{"Decimal(12, 2)", "129.95"},
+		{"Decimal(38, 4)", "129.95"},
+		{"Bool", "true"},
+		{"String", `"https://example.com/products"`},
+		{"FixedString(8)", `"abcdefgh"`},
+		{"UUID", `"018f3c1a-7b2e-7c41-9d55-0a1b2c3d4e5f"`},
+		{"IPv4", `"192.168.17.4"`},
+		{"IPv6", `"2001:db8::ff00:42:8329"`},
+		{"Date", `"2026-03-14"`},
+		{"DateTime", `"2026-03-14 09:26:53"`},
+		{"DateTime64(3, 'UTC')", `"2026-03-14T09:26:53.589Z"`},
+		{"DateTime64(3, 'Europe/Berlin')", `"2026-03-14T09:26:53.589"`},
+		{"DateTime64(3)", "1773480413589"},
+		{"Enum8('a' = 1, 'b' = 2)", `"b"`},
+		{"LowCardinality(String)", `"product_view"`},
+		{"LowCardinality(Nullable(String))", `"product_view"`},
+		{"Nullable(UInt32)", "5321"},
+		{"Array(String)", `["sale","new"]`},
+		{"Array(LowCardinality(String))", `["sale","new"]`},
+		{"Map(LowCardinality(String), String)", `{"ab":"B"}`},
+		{"Tuple(a Int32, b String)", `{"a":1,"b":"x"}`},
 	} {
 		b.Run(c.typ, func(b *testing.B) {
 			typ, err := ParseType(c.typ)

@@ -2,6 +2,7 @@ package column
 
 import (
 	"bytes"
+	"errors"
 	"math"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
@@ -114,7 +115,7 @@ func (p *instant) fraction(nanos int32) int64 {
 func (p *instant) number(text, src []byte, s jsonscan.Span) (int64, error) {
 	n, err := jsonscan.ParseInt64(text)
 	switch {
-	case err == jsonscan.ErrNumberFraction:
+	case errors.Is(err, jsonscan.ErrNumberFraction):
 		return 0, reject(src, s, "has a fraction, which would be lost")
 	case err != nil:
 		return 0, reject(src, s, "is out of the range of the type")

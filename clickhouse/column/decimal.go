@@ -11,7 +11,7 @@ import (
 func decimalCodec(t *Type, _ *environment) (*codec, error) {
 	limit := powerOfTen(t.Precision)
 	parse := func(src []byte, s jsonscan.Span, x *scratch) (m uint256, err error) {
-		negative := false
+		var negative bool
 		if u, minus, ok := shortDecimal(src[s.Start:s.End], t.Scale); ok && s.Kind == jsonscan.Number {
 			m[0], negative = u, minus
 		} else {

@@ -8,13 +8,27 @@ import (
 
 // clickstream is the wide table of the benchmarks: 21 columns of the types such tables have.
 var clickstream = []Field{
-	{Column: "event_id", Type: "UUID"}, {Column: "event_type", Type: "LowCardinality(String)"}, {Column: "ts", Type: "DateTime64(3, 'UTC')"},
-	{Column: "user_id", Type: "UInt64"}, {Column: "session_id", Type: "String"}, {Column: "sku", Type: "String"}, {Column: "price", Type: "Decimal(12, 2)"},
-	{Column: "quantity", Type: "UInt16"}, {Column: "currency", Type: "LowCardinality(String)"}, {Column: "country", Type: "LowCardinality(String)"},
-	{Column: "city", Type: "LowCardinality(String)"}, {Column: "channel", Type: "LowCardinality(String)"}, {Column: "device", Type: "LowCardinality(String)"},
-	{Column: "os", Type: "LowCardinality(String)"}, {Column: "browser", Type: "LowCardinality(String)"}, {Column: "referrer", Type: "String"},
-	{Column: "url", Type: "String"}, {Column: "is_new", Type: "Bool"}, {Column: "duration_ms", Type: "UInt32"},
-	{Column: "score", Type: "Float64"}, {Column: "variant", Type: "Nullable(String)"},
+	{Column: "event_id", Type: "UUID"},
+	{Column: "event_type", Type: "LowCardinality(String)"},
+	{Column: "ts", Type: "DateTime64(3, 'UTC')"},
+	{Column: "user_id", Type: "UInt64"},
+	{Column: "session_id", Type: "String"},
+	{Column: "sku", Type: "String"},
+	{Column: "price", Type: "Decimal(12, 2)"},
+	{Column: "quantity", Type: "UInt16"},
+	{Column: "currency", Type: "LowCardinality(String)"},
+	{Column: "country", Type: "LowCardinality(String)"},
+	{Column: "city", Type: "LowCardinality(String)"},
+	{Column: "channel", Type: "LowCardinality(String)"},
+	{Column: "device", Type: "LowCardinality(String)"},
+	{Column: "os", Type: "LowCardinality(String)"},
+	{Column: "browser", Type: "LowCardinality(String)"},
+	{Column: "referrer", Type: "String"},
+	{Column: "url", Type: "String"},
+	{Column: "is_new", Type: "Bool"},
+	{Column: "duration_ms", Type: "UInt32"},
+	{Column: "score", Type: "Float64"},
+	{Column: "variant", Type: "Nullable(String)"},
 }
 
 // events are documents of 490 bytes and 21 members that differ in content, as a topic's do.

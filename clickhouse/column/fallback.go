@@ -13,7 +13,6 @@ type fallback struct {
 	src  []byte // of a Constant: a document with one member, the value
 	span jsonscan.Span
 	val  Value // of a scalar
-	err  error
 }
 
 func newFallback(c *codec, d Default) (fallback, error) {

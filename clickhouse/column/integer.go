@@ -2,6 +2,7 @@ package column
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -104,10 +105,10 @@ func (n *integer) parse(src []byte, s jsonscan.Span, x *scratch) (uint64, error)
 
 // refuse says what is wrong with a number that is no integer of 64 bits.
 func (n *integer) refuse(src []byte, s jsonscan.Span, err error) error {
-	switch err {
-	case jsonscan.ErrNumberFraction, errLossy:
+	switch {
+	case errors.Is(err, jsonscan.ErrNumberFraction), errors.Is(err, errLossy):
 		return reject(src, s, "has a fraction, which an integer would lose")
-	case jsonscan.ErrNumberRange, errOverflow:
+	case errors.Is(err, jsonscan.ErrNumberRange), errors.Is(err, errOverflow):
 		return reject(src, s, "is not between %s", n.bounds)
 	}
 	return notA(src, s, "a number")

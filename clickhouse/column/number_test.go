@@ -81,9 +81,20 @@ func TestNumbers(t *testing.T) {
 		signed       bool
 		limit        *big.Int // of a Decimal
 	}{
-		{"Int8", 1, 0, true, nil}, {"UInt8", 1, 0, false, nil}, {"Int16", 2, 0, true, nil}, {"UInt32", 4, 0, false, nil}, {"Int64", 8, 0, true, nil}, {"UInt64", 8, 0, false, nil},
-		{"Int128", 16, 0, true, nil}, {"UInt128", 16, 0, false, nil}, {"Int256", 32, 0, true, nil}, {"UInt256", 32, 0, false, nil},
-		{"Decimal(9, 2)", 4, 2, true, power(9)}, {"Decimal(18, 6)", 8, 6, true, power(18)}, {"Decimal(38, 10)", 16, 10, true, power(38)}, {"Decimal(76, 20)", 32, 20, true, power(76)},
+		{"Int8", 1, 0, true, nil},
+		{"UInt8", 1, 0, false, nil},
+		{"Int16", 2, 0, true, nil},
+		{"UInt32", 4, 0, false, nil},
+		{"Int64", 8, 0, true, nil},
+		{"UInt64", 8, 0, false, nil},
+		{"Int128", 16, 0, true, nil},
+		{"UInt128", 16, 0, false, nil},
+		{"Int256", 32, 0, true, nil},
+		{"UInt256", 32, 0, false, nil},
+		{"Decimal(9, 2)", 4, 2, true, power(9)},
+		{"Decimal(18, 6)", 8, 6, true, power(18)},
+		{"Decimal(38, 10)", 16, 10, true, power(38)},
+		{"Decimal(76, 20)", 32, 20, true, power(76)},
 	} {
 		low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(8*c.width))
 		if c.signed {

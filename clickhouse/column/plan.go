@@ -39,6 +39,7 @@ type Default struct {
 // UnknownFields says what becomes of members that no column wants.
 type UnknownFields uint8
 
+// What may become of them.
 const (
 	Ignore UnknownFields = iota // they are passed over
 	Reject                      // the row is refused

@@ -197,8 +197,15 @@ func TestUnknown(t *testing.T) {
 	r := p.NewReader()
 	doc := `{"a":1,"b":true,"c":1,"d":1.5,"e\n":"x","f":{},"g":[null,[1]],"h":null,"i":[],"j":18446744073709551615}`
 	want := []Unknown{
-		{"b", "Nullable(Bool)"}, {"c", "Nullable(Int64)"}, {"d", "Nullable(Float64)"}, {"e\n", "Nullable(String)"}, {"f", "Nullable(String)"},
-		{"g", "Array(Array(Nullable(Int64)))"}, {"h", ""}, {"i", ""}, {"j", "Nullable(UInt64)"},
+		{"b", "Nullable(Bool)"},
+		{"c", "Nullable(Int64)"},
+		{"d", "Nullable(Float64)"},
+		{"e\n", "Nullable(String)"},
+		{"f", "Nullable(String)"},
+		{"g", "Array(Array(Nullable(Int64)))"},
+		{"h", ""},
+		{"i", ""},
+		{"j", "Nullable(UInt64)"},
 	}
 	require.NoError(t, r.ReadJSON([]byte(doc)))
 	require.Equal(t, want, r.Unknown())

@@ -36,5 +36,5 @@ type Provenance struct {
 	Valid       bool
 }
 
-// Missing, as a value of SetComputed, stands for no value at all: the column takes its default.
+// Missing stands, as a value of SetComputed, for no value at all: the column takes its default.
 type Missing struct{}

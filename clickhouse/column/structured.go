@@ -172,7 +172,7 @@ func appendArray(dst []byte, v []any, depth int) ([]byte, error) {
 func appendNumber(dst []byte, v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case json.Number:
-		if _, err := jsonscan.ParseFloat([]byte(v), 64); err == jsonscan.ErrNumberSyntax {
+		if _, err := jsonscan.ParseFloat([]byte(v), 64); errors.Is(err, jsonscan.ErrNumberSyntax) {
 			return jsonscan.AppendString(dst, string(v)), true
 		}
 		return append(dst, v...), true
