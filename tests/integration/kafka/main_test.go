@@ -61,7 +61,7 @@ type child struct {
 	done chan struct{}
 }
 
-func startChild(t *testing.T, conf string) *child {
+func startChild(t testing.TB, conf string) *child {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childConfig+"="+conf)
@@ -89,7 +89,7 @@ type broker struct {
 	fake   *kfake.Cluster
 }
 
-func newBroker(t *testing.T, addr string) *broker {
+func newBroker(t testing.TB, addr string) *broker {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.AllowAutoTopicCreation())
 	require.NoError(t, err)
@@ -150,7 +150,7 @@ func (b *broker) produce(t *testing.T, topic string, partitions int32, from, n i
 }
 
 // committed waits until the group has committed the end of every partition.
-func (b *broker) requireCommitted(t *testing.T, group, topic string) {
+func (b *broker) requireCommitted(t testing.TB, group, topic string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		end, err := b.admin.ListEndOffsets(t.Context(), topic)
