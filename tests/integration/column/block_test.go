@@ -82,7 +82,8 @@ func TestOmitted(t *testing.T) {
 	mustPost(t, creating, "DROP TABLE IF EXISTS omitted")
 	mustPost(t, creating, "CREATE TABLE omitted (id UInt32, name String DEFAULT concat('n', toString(id)), kind LowCardinality(String) DEFAULT 'none', at Nullable(UInt8) DEFAULT id + 1) ENGINE = MergeTree ORDER BY id")
 	plan, err := column.NewPlan([]column.Field{
-		{Column: "id", Type: "UInt32"}, {Column: "name", Type: "String", Default: column.Default{Kind: column.Server}},
+		{Column: "id", Type: "UInt32"},
+		{Column: "name", Type: "String", Default: column.Default{Kind: column.Server}},
 		{Column: "kind", Type: "LowCardinality(String)", Default: column.Default{Kind: column.Constant, JSON: []byte(`"none"`)}},
 		{Column: "at", Type: "Nullable(UInt8)", Default: column.Default{Kind: column.Server}},
 	}, options(t))

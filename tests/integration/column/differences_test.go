@@ -72,6 +72,7 @@ func known(s side, typ, json string) bool {
 
 // checkDifferences demands that each difference of the list was met, and that the documentation has it.
 func checkDifferences(t *testing.T) {
+	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "types.md"))
 	require.NoError(t, err)
 	all := flag.Lookup("test.run").Value.String() == "" // a run of some of the types meets some of the differences

@@ -84,6 +84,7 @@ func (c *cell) doc() string {
 
 // compare writes the values plain, and then those that one side has taken in the other wrappers: a refusal is costly for the server.
 func compare(t *testing.T, typ string, values []string) {
+	t.Helper()
 	var declared strings.Builder
 	var inner []wrapper
 	for i, w := range wrappers {

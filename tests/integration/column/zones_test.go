@@ -25,7 +25,8 @@ func TestZones(t *testing.T) {
 			typ := "DateTime('" + zone + "')"
 			mustPost(t, nil, "CREATE TABLE zones (s String, v "+typ+", w DateTime64(3, '"+zone+"')) ENGINE = Memory")
 			plan, err := column.NewPlan([]column.Field{
-				{Column: "s", Type: "String"}, {Column: "v", Type: typ, Source: column.Path("s")},
+				{Column: "s", Type: "String"},
+				{Column: "v", Type: typ, Source: column.Path("s")},
 				{Column: "w", Type: "DateTime64(3, '" + zone + "')", Source: column.Path("s")},
 			}, options(t))
 			require.NoError(t, err)
@@ -44,6 +45,7 @@ func TestZones(t *testing.T) {
 
 // localTimes are every ten minutes of the days around each change of the clock, and of some other days.
 func localTimes(t *testing.T, zone string) (times []string) {
+	t.Helper()
 	location, err := time.LoadLocation(zone)
 	require.NoError(t, err)
 	days := map[string]time.Time{}
