@@ -154,6 +154,7 @@ func BenchmarkEncode(b *testing.B) {
 	var buf proto.Buffer
 	encode := proto.Block{Columns: len(block.Input()), Rows: block.Rows()}
 	n := 0
+	defer reportCPU(b)()
 	for b.Loop() {
 		if n%rowsPerBlock == 0 {
 			buf.Reset()

@@ -51,6 +51,11 @@ func decimalWord(t *Type, width int, parse decimalParser) *codec {
 	limit := uint64(pow10[t.Precision])
 	return wordCodec(t, width, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
 		if s.Kind == jsonscan.Number {
+			if u, fraction, ok := pointed(src, s); ok && fraction <= t.Scale && t.Scale <= 10 {
+				if u *= uint64(pow10[t.Scale-fraction]); u < limit {
+					return u, nil
+				}
+			}
 			if u, negative, ok := shortDecimal(src[s.Start:s.End], t.Scale); ok && u < limit {
 				if negative {
 					u = -u

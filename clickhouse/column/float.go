@@ -13,6 +13,11 @@ import (
 // one beyond its range is refused.
 func float64Codec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 8, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
+		if s.Kind == jsonscan.Number {
+			if u, fraction, ok := pointed(src, s); ok { // both are exact, so that the quotient is rounded once
+				return math.Float64bits(float64(u) / float64(pow10[fraction])), nil
+			}
+		}
 		f, err := parseFloat(src, s, x, 64)
 		return math.Float64bits(f), err
 	}), nil
@@ -20,17 +25,27 @@ func float64Codec(t *Type, _ *environment) (*codec, error) {
 
 func float32Codec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 4, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
-		f, err := parseFloat(src, s, x, 32)
-		return uint64(math.Float32bits(float32(f))), err
+		f, err := parseFloat32(src, s, x)
+		return uint64(math.Float32bits(f)), err
 	}), nil
 }
 
 // bfloat16Codec cuts a Float32 off after its upper half, as ClickHouse's BFloat16 does (base/base/BFloat16.h).
 func bfloat16Codec(t *Type, _ *environment) (*codec, error) {
 	return wordCodec(t, 2, 0, func(src []byte, s jsonscan.Span, x *scratch) (uint64, error) {
-		f, err := parseFloat(src, s, x, 32)
-		return uint64(math.Float32bits(float32(f)) >> 16), err
+		f, err := parseFloat32(src, s, x)
+		return uint64(math.Float32bits(f) >> 16), err
 	}), nil
+}
+
+func parseFloat32(src []byte, s jsonscan.Span, x *scratch) (float32, error) {
+	if s.Kind == jsonscan.Number {
+		if u, fraction, ok := pointed(src, s); ok && u < 1<<24 { // exact as a Float32, as are powers of ten up to the tenth
+			return float32(u) / float32(pow10[fraction]), nil
+		}
+	}
+	f, err := parseFloat(src, s, x, 32)
+	return float32(f), err
 }
 
 func parseFloat(src []byte, s jsonscan.Span, x *scratch, bits int) (float64, error) {

@@ -187,6 +187,26 @@ func (m *uint256) putLittle(dst []byte) {
 	}
 }
 
+// pointed reads a number of up to eight bytes without sign and exponent, and says how many digits stand behind its point. The
+// digits before the point are moved over it, and zeros move in at their front.
+func pointed(src []byte, s jsonscan.Span) (digits uint64, fraction int, ok bool) {
+	n := int(s.End - s.Start)
+	if n > 8 || int(s.Start)+8 > len(src) {
+		return 0, 0, false
+	}
+	x := binary.LittleEndian.Uint64(src[s.Start:]) << (64 - 8*n)
+	marks := x ^ '.'*everyByte // a zero byte is the point; the lowest top bit set below is exact
+	marks = (marks - everyByte) &^ marks & topBits
+	if marks == 0 {
+		x |= allZeros >> (8 * n)
+		return eightDigits(x), 0, allDigits(x, 0)
+	}
+	at := bits.TrailingZeros64(marks) &^ 7 // of the point, in bits
+	before := x & (1<<at - 1)
+	x = before<<8 | x>>at>>8<<at<<8 | allZeros>>(8*n-8)
+	return eightDigits(x), 7 - at/8, allDigits(x, 0)
+}
+
 // shortDecimal reads a number of up to 18 digits, with a point or without, that needs no more than scale digits after the
 // point, and gives it × 10^scale. What is longer, or has an exponent, is left to parseDecimal.
 func shortDecimal(text []byte, scale int) (u uint64, negative, ok bool) {

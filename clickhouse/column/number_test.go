@@ -2,8 +2,10 @@ package column
 
 import (
 	"fmt"
+	"math"
 	"math/big"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,7 +15,7 @@ import (
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
 )
 
-// convert runs one JSON value through a type.
+// convert runs one JSON value through a type: at the end of its text and before other text, which are read in different ways.
 func convert(t testing.TB, typ, json string) (Value, error) {
 	t.Helper()
 	parsed, err := ParseType(typ)
@@ -22,9 +24,12 @@ func convert(t testing.TB, typ, json string) (Value, error) {
 	require.NoError(t, err)
 	s, err := jsonscan.Value([]byte(json))
 	require.NoError(t, err, json)
-	var v Value
-	err = c.value([]byte(json), s, new(scratch), &v)
-	return v, err
+	var alone, within Value
+	err = c.value([]byte(json), s, new(scratch), &alone)
+	withinErr := c.value([]byte(json+`,"0123456789012345"`), s, new(scratch), &within)
+	require.Equal(t, err, withinErr)
+	require.Equal(t, alone, within, json)
+	return alone, err
 }
 
 // randomNumber is a JSON number of any length, with or without fraction and exponent.
@@ -135,6 +140,28 @@ func TestNumbers(t *testing.T) {
 }
 
 func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
+
+// TestFloats holds short numbers, which are read in a way of their own, against strconv.
+func TestFloats(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 1))
+	for range 50_000 {
+		text := strconv.Itoa(r.IntN(int(pow10[1+r.IntN(8)])))
+		if at := r.IntN(len(text) + 1); at > 0 && at < len(text) {
+			text = text[:at] + "." + text[at:]
+		}
+		for bits, typ := range map[int]string{64: "Float64", 32: "Float32"} {
+			want, err := strconv.ParseFloat(text, bits)
+			require.NoError(t, err)
+			v, err := convert(t, typ, text)
+			require.NoError(t, err)
+			if bits == 64 {
+				require.Equal(t, math.Float64bits(want), v.U, text)
+			} else {
+				require.Equal(t, uint64(math.Float32bits(float32(want))), v.U, text)
+			}
+		}
+	}
+}
 
 // TestMoments holds texts of the standard layouts against package time.
 func TestMoments(t *testing.T) {
