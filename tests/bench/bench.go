@@ -26,7 +26,9 @@ type Options struct {
 	Only   []string // names of scenarios; all when empty
 	Binary string
 	Root   string
-	Out    io.Writer
+
+	Profile string // directory for a CPU and a heap profile of each scenario; none when empty
+	Out     io.Writer
 }
 
 // Bench holds the servers that all scenarios share.

@@ -44,10 +44,12 @@ func (b *Bench) run(ctx context.Context, s Scenario) (*Result, error) {
 		return nil, err
 	}
 	config := filepath.Join(b.dir, "bench.yaml")
-	if err := os.WriteFile(config, []byte(s.config(httpAddr, b.kafka, group, b.dsn, b.cluster.Servers[0].Addr())), 0o600); err != nil {
+	at := ends{http: httpAddr, kafka: b.kafka, dsn: b.dsn, clickhouse: b.cluster.Servers[0].Addr()}
+	if err := os.WriteFile(config, []byte(s.config(at, group, b.opts.Profile != "")), 0o600); err != nil {
 		return nil, err
 	}
 	p := &connector.Process{Binary: b.opts.Binary, Config: config, LogPath: filepath.Join(b.dir, "connect.log")}
+	_ = os.Remove(p.LogPath) // of the run before
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
@@ -74,6 +76,7 @@ func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, gro
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
+	profiles := b.profiler(ctx, s, httpAddr)
 	var first, last sample
 	stalled := time.Now()
 	for last.committed < int64(b.opts.Rows) {
@@ -90,10 +93,14 @@ func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, gro
 				first = now
 			}
 			last, stalled = now, time.Now()
+			profiles.at(ctx, last.committed, int64(b.opts.Rows))
 		}
 		if time.Since(stalled) > 2*time.Minute {
 			return nil, fmt.Errorf("stalled at %d of %d rows", last.committed, b.opts.Rows)
 		}
+	}
+	if err := profiles.finish(ctx, p.LogPath); err != nil {
+		return nil, err
 	}
 	samples, err := connector.Metrics(ctx, httpAddr)
 	if err != nil {

@@ -104,17 +104,22 @@ func (s Scenario) tables(shardsHere []int) []string {
 			s.database(), s.columns(), s.cluster(), s.database()))
 }
 
+// ends are the addresses that a pipeline stands between.
+type ends struct {
+	http, kafka, dsn, clickhouse string
+}
+
 // config is the pipeline's YAML.
-func (s Scenario) config(httpAddr, kafka, group, dsn, clickhouse string) string {
+func (s Scenario) config(at ends, group string, debug bool) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, `http: { address: %q }
+	fmt.Fprintf(&b, `http: { address: %q, debug_endpoints: %t }
 input:
   kafka_exactly_once:
     seed_brokers: [ %q ]
     topics: [ %s ]
     consumer_group: %s
     records_per_message: %d
-`, httpAddr, kafka, s.topic(), group, s.RecordsPerMessage)
+`, at.http, debug, at.kafka, s.topic(), group, s.RecordsPerMessage)
 	if s.Join {
 		fmt.Fprintf(&b, `pipeline:
   processors:
@@ -124,7 +129,7 @@ input:
           - { name: product, table: dim_product, key: { sku: this.sku }, columns: [ name, category, brand ], prefix: product_ }
           - { name: geography, table: dim_geography, key: { geo_id: this.geo_id }, columns: [ country, city ], prefix: geo_ }
           - { name: channel, table: dim_channel, key: { code: this.channel_code }, columns: [ name, medium ], prefix: channel_ }
-`, dsn)
+`, at.dsn)
 	}
 	delivery := "at_least_once"
 	if s.ExactlyOnce {
@@ -137,13 +142,17 @@ input:
     table: events
     compression: %s
     delivery: %s
-`, clickhouse, s.database(), s.Compression, delivery)
+`, at.clickhouse, s.database(), s.Compression, delivery)
 	if s.Shape == Nested {
 		b.WriteString("    columns:\n")
 		for _, name := range []string{"session_id", "device_id", "platform", "app_version", "url", "referrer", "price", "quantity", "currency"} {
 			fmt.Fprintf(&b, "      - { name: %s, from: %s }\n", name, nested[name])
 		}
 	}
-	b.WriteString("metrics:\n  prometheus: { add_go_metrics: true }\nlogger: { level: WARN }\n")
+	level := "WARN"
+	if debug {
+		level = "DEBUG"
+	}
+	fmt.Fprintf(&b, "metrics:\n  prometheus: { add_go_metrics: true }\nlogger: { level: %s, add_timestamp: true }\n", level)
 	return b.String()
 }

@@ -53,6 +53,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&opts.Repeat, "repeat", 1, "runs per scenario; the median counts")
 	only := flag.String("only", "", "names of scenarios, comma-separated; all by default")
 	stages := flag.Bool("stages", true, "measure the stages alone, and the baselines")
+	flag.StringVar(&opts.Profile, "profile", "", "directory for profiles of each scenario: CPU and heap in mid-run, and all allocations")
 	save := flag.String("save", "", "directory for table, JSON and plot")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
