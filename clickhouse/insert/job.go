@@ -18,6 +18,7 @@ type job struct {
 	sequence int64          // number of record 0 where records have no provenance
 	lease    delivery.Lease // nil under at-least-once
 	cuts     int            // how often the batch has been cut
+	unsure   bool           // acknowledgements are held against the tables' rows; changed only while nothing is sent
 
 	mu        sync.Mutex
 	landed    map[string]bool // names of the blocks that are acknowledged or spooled
@@ -39,12 +40,28 @@ func (j *job) identity(i int, p *column.Provenance) sharding.Record {
 func (j *job) acknowledge(p *part) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.unsure {
+		j.settle(nil, p.name)
+		return
+	}
 	for _, i := range p.rows {
 		if j.settled == nil || !j.settled[i] { // neither found at fault nor on disk
 			j.result.Inserted++
 		}
 	}
 	j.settle(p.rows, p.name)
+}
+
+// complete tells whether nothing is left to be sent.
+func (j *job) complete() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, ok := range j.settled {
+		if !ok {
+			return false
+		}
+	}
+	return j.settled != nil
 }
 
 // spooled notes that a part's rows are on disk.

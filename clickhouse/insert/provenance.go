@@ -11,13 +11,17 @@ import (
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 )
 
-// landedOffsets asks every replica of every shard which offsets of the range it has: a row may be on another shard than today's
-// cut would put it, and on non-replicated tables on one replica only. All have to answer.
+// landedOffsets asks every shard which offsets of the range it has: a row may be on another shard than today's cut would put it. All replicas
+// that can have rows have to answer; where the layout pins one, no other has been sent any.
 func (w *Writer) landedOffsets(ctx context.Context, t *target, j *job) (map[int64]bool, error) {
 	layout, r := j.layout, j.lease.Range()
 	landed := map[int64]bool{}
 	for i := range layout.Shards {
-		for _, replica := range layout.Shards[i].Replicas {
+		replicas := layout.Shards[i].Replicas
+		if pinned := layout.Shards[i].Pinned; pinned != nil {
+			replicas = []*cluster.Replica{pinned}
+		}
+		for _, replica := range replicas {
 			if err := w.landedOn(ctx, t, layout.Target(i), replica, j, landed); err != nil {
 				return nil, fmt.Errorf("looking on %s for rows of %s: %w", replica, r, err)
 			}

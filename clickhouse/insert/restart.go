@@ -11,12 +11,26 @@ import (
 
 // A MergeTree that is not replicated writes a block's name to its deduplication log before it renames the part (MergeTreeSink of
 // ClickHouse 26.7). A server that is killed between the two comes back with the name and without the rows, and drops the block when
-// it is sent again. So a block that may have landed, on a server that has been started since, is not sent again under its name:
-// under at-least-once it gets another one, under exactly-once its rows are looked for.
+// it is sent again. So where a block may have landed on a server that has been started since, an acknowledgement says little: under
+// at-least-once the block is sent under another name, under exactly-once its rows are looked for once it is acknowledged. It has to be sent
+// again under its own name first, because the server may have been killed between the table and its materialized views: each view
+// knows the block by a name that follows from this one, and takes it, or drops it, by itself.
 
-// checkRestart is asked before a block goes out again to the server where it may be.
+// mayHave is the replica that may have a block of a range that was tried before.
+func (j *job) mayHave(shard *cluster.Shard, only *cluster.Replica) (replica *cluster.Replica, since time.Time) {
+	since = j.firstSent()
+	switch {
+	case since.IsZero() || j.lease == nil || j.layout.Table.Replicated():
+		return nil, time.Time{}
+	case only != nil:
+		return only, since
+	}
+	return shard.Pinned, since
+}
+
+// checkRestart is asked, on the connection that is about to be used, before a block goes out again to the server where it may be.
 func (s *shipment) checkRestart(ctx context.Context, conn *cluster.Conn) error {
-	if s.landing == nil {
+	if s.landing == nil || s.j.unsure {
 		return nil
 	}
 	up, err := uptime(ctx, conn)
@@ -36,25 +50,6 @@ func (s *shipment) checkRestart(ctx context.Context, conn *cluster.Conn) error {
 		return fmt.Errorf("inserting into %s: %w", conn.Replica(), ErrRestarted)
 	}
 	return nil // said at start
-}
-
-// restartedSince tells whether a server that may hold a block of the layout has been started since.
-func (w *Writer) restartedSince(ctx context.Context, l *cluster.Layout, at time.Time) (bool, error) {
-	for i := range l.Shards {
-		conn, err := w.opts.Cluster.Acquire(ctx, l, i)
-		if err != nil {
-			return false, &ShardError{Shard: i, Attempts: 1, Err: err}
-		}
-		up, err := uptime(ctx, conn)
-		conn.Release(err)
-		if err != nil {
-			return false, &ShardError{Shard: i, Attempts: 1, Err: err}
-		}
-		if startedSince(up, at) {
-			return true, nil
-		}
-	}
-	return false, nil
 }
 
 // startedSince errs on the side of a restart: the server cuts its uptime down to whole seconds. No clock is compared with another.

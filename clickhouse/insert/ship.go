@@ -11,6 +11,7 @@ import (
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/internal/safety"
 )
 
 // staleError says that the table's columns are not those that the block was made for. The rows that are not in have to be cut anew.
@@ -101,6 +102,7 @@ func (w *Writer) sendPart(ctx context.Context, j *job, t *target, p *part) error
 	rest := p
 	for _, r := range replicas {
 		s := &shipment{w: w, j: j, t: t, part: rest, only: r}
+		s.landing, s.landed = j.mayHave(shard, r)
 		if err := s.run(ctx); err != nil {
 			return err
 		}
@@ -200,7 +202,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 	}
 	s.reached = true
 	s.last = conn.Replica()
-	if s.j.lease != nil {
+	if s.j.lease != nil && !safety.Off(safety.Alive) {
 		// After the connection was taken: from here on nothing waits but the server.
 		if err := s.j.lease.Alive(); err != nil {
 			conn.Release(nil)
@@ -249,7 +251,7 @@ func (s *shipment) remember(err error, sent bool, began time.Time) {
 		return
 	}
 	s.j.mayLand(began)
-	if !s.j.layout.Table.Replicated() && s.landing == nil {
+	if !s.j.layout.Table.Replicated() && s.landing == nil && !safety.Off(safety.SameReplica) {
 		s.landing, s.landed = replica, began
 	}
 }

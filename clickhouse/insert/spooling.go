@@ -11,13 +11,13 @@ import (
 )
 
 // spoolable tells whether a block that failed so goes to disk: its attempts are used up, and it is not the configuration, the
-// table's columns or the ownership of the range that is wrong.
+// table's columns or the ownership of the range that is wrong, nor a restart that calls for a look at the table.
 func (w *Writer) spoolable(ctx context.Context, err error) bool {
 	var shard *ShardError
 	var permanent *PermanentError
 	var stale *staleError
 	return w.opts.Spool != nil && ctx.Err() == nil && errors.As(err, &shard) &&
-		!errors.As(err, &permanent) && !errors.As(err, &stale) && !errors.Is(err, delivery.ErrLost)
+		!errors.As(err, &permanent) && !errors.As(err, &stale) && !errors.Is(err, delivery.ErrLost) && !errors.Is(err, ErrRestarted)
 }
 
 // spool puts the block on disk under its name. When that fails too, the batch waits as if there were no spool.

@@ -11,9 +11,11 @@ import (
 	"sync/atomic"
 
 	ch "github.com/ClickHouse/ch-go"
+	"github.com/google/uuid"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/internal/safety"
 )
 
 // Writer inserts batches into the local tables of one cluster. It is safe for concurrent use.
@@ -126,7 +128,7 @@ func (w *Writer) run(ctx context.Context, j *job, r *promise) error {
 			continue
 		case r != nil && errors.Is(err, ErrRestarted):
 			r.remember()
-			j.naming.again = 0
+			j.unsure = true
 			continue
 		case !errors.As(err, &stale):
 			return err
@@ -165,7 +167,10 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 			return err
 		}
 	}
-	return w.send(ctx, j, c)
+	if err := w.send(ctx, j, c); err != nil || r == nil {
+		return err
+	}
+	return r.confirm(ctx, c)
 }
 
 // current is the target for the cluster's present layout, made anew when that has changed.
@@ -275,6 +280,9 @@ const maxRows = "4294967295"
 func (w *Writer) settings(name string) []ch.Setting {
 	if name == "" {
 		return w.base
+	}
+	if safety.Off(safety.BlockNames) {
+		name = uuid.NewString()
 	}
 	return append(w.base[:len(w.base):len(w.base)], ch.Setting{Key: "insert_deduplication_token", Value: name, Important: true})
 }

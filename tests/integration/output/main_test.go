@@ -31,6 +31,7 @@ func run(m *testing.M) int {
 	servers, err = services.Start(context.Background(), services.Options{
 		ClickHouse: true, Shards: 2, Weights: []int{1, 2},
 		Clusters: map[string][]services.Shard{
+			"evenly":    {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 1, Replicas: []services.Replica{{Node: 1}}}},
 			"replicas":  {{Weight: 1, Replicas: []services.Replica{{Node: 0}, {Node: 1}}}},
 			"write_all": {{Weight: 1, WriteAll: true, Replicas: []services.Replica{{Node: 0}, {Node: 1}}}},
 		},
