@@ -51,9 +51,10 @@ var cases = []struct {
 	{[]string{"Polygon", "MultiLineString"}, []string{`[[[0,0],[1,1],[2,0]],[]]`, `[]`}},
 	{[]string{"MultiPolygon"}, []string{`[[[[0,0],[1,1],[2,0]]],[]]`}},
 	{[]string{"QBit(Float32, 2)", "QBit(BFloat16, 2)", "QBit(Float64, 2)"}, []string{`[1,2]`, `[-1.5,"nan"]`, `[]`, `[1]`, `[1,2,3]`, `null`, `[null,1]`, `"x"`}},
+	{[]string{strings.Repeat("Array(", 12) + "Tuple(a Map(String, UInt8))" + strings.Repeat(")", 12)}, []string{strings.Repeat("[", 12) + `{"a":{"k":1}}` + strings.Repeat("]", 12), `[[],[[]]]`, `[[[[1]]]]`}},
 	{[]string{"QBit(Float32, 11)"}, []string{`[1,2,3,4,5,6,7,8,9,-10,0.1]`}},
 	{[]string{"JSON", "JSON(max_dynamic_paths = 4, a.b UInt32, SKIP c)"}, []string{
-		`{}`, `{"a":{"b":1},"c":"x"}`, `{"x":[1,2,{"y":null}],"z":1.5,"w":"2024-01-01"}`, `null`, `1`, `"{}"`, `[]`,
+		`{}`, `{"a":{"b":1},"c":"x"}`, strings.Repeat(`{"d":`, 60) + "1" + strings.Repeat("}", 60), `{"a":{"b":7,"ä\u0001":"\ud83d\ude00"},"":1}`, `{"x":[1,2,{"y":null}],"z":1.5,"w":"2024-01-01"}`, `null`, `1`, `"{}"`, `[]`,
 	}},
 }
 
