@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -126,6 +127,27 @@ const fetchers = 4
 // Fetch reads keys that are absent or stale, at most size in one read, sharing the read of a key with everyone else who wants
 // it, and returns the entries it got. The error says why one is missing from them; what was read is kept nevertheless.
 func (v *View) Fetch(ctx context.Context, absent, stale []string, size int, load Load) (map[string]*Entry, error) {
+	generation := v.generation.Load()
+	out, err := v.fetch(ctx, absent, stale, size, load)
+	if err != nil {
+		return out, err
+	}
+	// A read that was under way already may have begun before a flush that came before this call.
+	var early []string
+	for key, e := range out {
+		if int32(e.generation-generation) < 0 {
+			early = append(early, key)
+		}
+	}
+	if len(early) == 0 {
+		return out, nil
+	}
+	again, err := v.fetch(ctx, nil, early, size, load)
+	maps.Copy(out, again)
+	return out, err
+}
+
+func (v *View) fetch(ctx context.Context, absent, stale []string, size int, load Load) (map[string]*Entry, error) {
 	l := loader{v, load}
 	out := make(map[string]*Entry, len(absent)+len(stale))
 	var mu sync.Mutex
