@@ -1,7 +1,8 @@
 // Package safety holds the switches that turn single safeguards of exactly-once delivery off, so that the test-suites can show
 // that each of them is needed: with any one off, a scenario loses or doubles rows.
 //
-// It owns nothing but the switches. No configuration, flag or environment variable may ever reach them.
+// It owns nothing but the switches. No configuration, flag or environment variable may ever reach them, but in the binary that the chaos
+// suite builds for itself with the tag chaos (chaos.go).
 package safety
 
 import "sync/atomic"
