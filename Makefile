@@ -73,9 +73,33 @@ fuzz: ## every fuzz test for FUZZTIME (30s)
 		$(GO) test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . || exit 1; \
 	done
 
+# Where figures of a benchmark are kept: make bench ARGS="-save ../docs/performance"
 .PHONY: bench
-bench: build ## the connector's CPU per row against the stages alone and against its neighbours
+bench: build ## the connector's CPU per row, memory and latency, next to its stages alone (ARGS=-help)
 	cd tests && $(GO) run ./cmd/bench $(ARGS)
+
+BASE ?= HEAD
+.PHONY: bench-compare
+bench-compare: ## the working tree against the revision BASE (HEAD), run alternately: the ratio and its spread
+	cd tests && $(GO) run ./cmd/bench -compare $(BASE) $(ARGS)
+
+.PHONY: profile
+profile: build ## CPU and heap profiles of the two main scenarios, and of each stage's micro-benchmark, in bin/profiles
+	mkdir -p bin/profiles
+	cd tests && $(GO) run ./cmd/bench -stages=false -only "standard,one record a message" -profile ../bin/profiles $(ARGS)
+	@for stage in internal/jsonscan:BenchmarkScan clickhouse/column:BenchmarkRow processors/dimensionjoin/lookup:BenchmarkJoin; do \
+		name=$$(basename $${stage%%:*}); \
+		$(GO) test ./$${stage%%:*} -run '^$$' -bench "^$${stage##*:}\$$" -o bin/profiles/$$name.test \
+			-cpuprofile bin/profiles/$$name.cpu.pprof -memprofile bin/profiles/$$name.heap.pprof || exit 1; \
+	done
+
+.PHONY: instructions
+instructions: ## instructions per row of each stage against the committed figures; more than 5% over fails
+	cd tests && $(GO) test ./instructions -run TestStages -count=1 -v
+
+.PHONY: instructions-update
+instructions-update: ## renew the committed figures of `make instructions`
+	cd tests && $(GO) test ./instructions -run TestStages -count=1 -v -update
 
 .PHONY: chaos
 chaos: build ## break a running pipeline at random, and count what is lost and what is double
