@@ -15,8 +15,8 @@ const windowMargin = time.Minute
 
 // check finds out, before the first batch, whether the tables can keep what delivery promises. Under auto that is asked again
 // with the first range.
-func (w *Writer) check(ctx context.Context, l *cluster.Layout) error {
-	if err := w.opts.Cluster.CheckGrants(ctx, l); err != nil && !transient(err) {
+func (w *Writer) check(ctx context.Context, l *cluster.Layout, columns []string) error {
+	if err := w.opts.Cluster.CheckGrants(ctx, l, columns...); err != nil && !transient(err) {
 		return fmt.Errorf("checking privileges: %w", err)
 	}
 	if w.opts.Delivery == DeliveryExactlyOnce {

@@ -55,14 +55,14 @@ func Open(ctx context.Context, opts Options) (*Writer, error) {
 		w.sink = l.Table.Database + "." + l.Table.Name
 	}
 	w.base = baseSettings(opts.Settings)
-	if err := w.check(ctx, l); err != nil {
-		return nil, err
-	}
 	t, err := w.newTarget(ctx, l)
 	if err != nil {
 		return nil, fmt.Errorf("preparing inserts into %s.%s: %w", l.Table.Database, l.Table.Name, err)
 	}
 	w.target.Store(t)
+	if err := w.check(ctx, l, t.plan.Columns()); err != nil {
+		return nil, err
+	}
 	return w, nil
 }
 

@@ -1,7 +1,9 @@
 package output
 
 import (
+	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -187,4 +189,37 @@ func TestABlockArrivesAsOne(t *testing.T) {
 	writeRange(t, w, records{docs, 0}, newLedger().lease(0, rows))
 	require.Equal(t, fmt.Sprint(rows), servers.Servers[0].Value(t, "SELECT count() FROM "+db+".events_local"))
 	require.Equal(t, "1", servers.Servers[0].Value(t, "SELECT count() FROM system.parts WHERE database = '"+db+"'"))
+}
+
+// A server that is killed may have the name of a block and not its rows, or both: the rows are looked for.
+func TestARestartUnderARange(t *testing.T) {
+	db := tables(t)
+	proxies, w := through(t, db, withProvenance, func(o *insert.Options) { o.Retries.MaxAttempts = 200 })
+	kafka := newLedger()
+	writeRange(t, w, rangeOf(0, 100), kafka.lease(0, 100))
+	var once sync.Once
+	lost := make(chan struct{})
+	requests := 0
+	proxies[1].OnRequest(func(int) {
+		if requests++; requests == 2 { // the columns are answered for, and then the block
+			proxies[1].CutBeforeReply()
+			proxies[1].Set(proxy.Refuse)
+			once.Do(func() { close(lost) })
+		}
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.Write(context.WithoutCancel(t.Context()), rangeOf(100, 1100), kafka.lease(100, 1100))
+		done <- err
+	}()
+	select {
+	case <-lost:
+	case err := <-done:
+		require.Fail(t, "no reply was lost", "%v", err)
+	}
+	servers.Nodes[1][0].Kill()
+	require.NoError(t, servers.Nodes[1][0].Start(context.Background()))
+	proxies[1].Set(proxy.Pass)
+	require.NoError(t, <-done)
+	requireAll(t, db, 1100)
 }
