@@ -75,7 +75,7 @@ func (w *Writer) cut(j *job, t *target) (*cut, error) {
 func (c *cutter) run() error {
 	var rec Record
 	settled := c.j.settled
-	if c.j.naming.exact && c.j.naming.again == 0 {
+	if c.j.naming.exact && c.j.naming.again == 0 || c.j.whole {
 		settled = nil // the cut is made again whole, to be compared with the one that was promised
 	}
 	for i := range c.j.source.Len() {

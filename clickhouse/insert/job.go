@@ -18,6 +18,9 @@ type job struct {
 	sequence int64          // number of record 0 where records have no provenance
 	lease    delivery.Lease // nil under at-least-once
 	cuts     int            // how often the batch has been cut
+	target   *target        // of the last cut
+	digest   uint64         // of the last cut that was whole
+	whole    bool           // the batch is cut whole, and blocks that landed in an earlier Write are recognised by name
 	unsure   bool           // acknowledgements are held against the tables' rows; changed only while nothing is sent
 
 	mu        sync.Mutex
@@ -121,6 +124,27 @@ func (j *job) firstSent() time.Time {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.ambiguous
+}
+
+// fits tells whether the blocks that have landed by name are the same ones in this cut.
+func (j *job) fits(c *cut) bool {
+	for _, p := range c.parts {
+		landed := j.landed[p.name]
+		for _, i := range p.rows {
+			if landed && !j.settled[i] {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// startOver leaves the blocks of earlier cuts behind: what is not settled is cut under other names.
+func (j *job) startOver() {
+	if j.whole {
+		j.whole = false
+		j.cuts++
+	}
 }
 
 // release gives back the blocks that were made beside the cut's.

@@ -36,7 +36,8 @@ type Writer struct {
 	checked *cluster.Layout // the layout whose tables are known to drop repeated blocks
 	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
-	evolution evolution
+	evolution  evolution
+	unfinished unfinished
 
 	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
 	closed  atomic.Bool
@@ -73,7 +74,7 @@ func (w *Writer) Close() { w.closed.Store(true) }
 // the range that the batch is, or nil.
 //
 // On an error some shards may have the batch's rows, others not. Under exactly-once the same batch can be written again without
-// doubling any; under at-least-once rows that had been acknowledged are doubled then.
+// doubling any; under at-least-once rows that had been acknowledged may be doubled then (see resume.go).
 func (w *Writer) Write(ctx context.Context, source Source, lease delivery.Lease) (Result, error) {
 	if w.closed.Load() {
 		return Result{}, ErrClosed
@@ -96,9 +97,11 @@ func (w *Writer) Write(ctx context.Context, source Source, lease delivery.Lease)
 	if err != nil {
 		return Result{}, err
 	}
-	n := int64(source.Len())
-	j := &job{source: source, layout: t.layout, naming: freshNaming(w.sink), sequence: w.sequence.Add(n) - n}
-	return w.finish(j, w.run(ctx, j, nil))
+	j := w.resume(t, source)
+	if err = w.run(ctx, j, nil); err != nil {
+		w.keepProgress(j)
+	}
+	return w.finish(j, err)
 }
 
 // finish makes the answer of a Write.
@@ -133,6 +136,7 @@ func (w *Writer) run(ctx context.Context, j *job, r *promise) error {
 		case !errors.As(err, &stale):
 			return err
 		}
+		j.whole = false
 		if j.cuts++; j.cuts >= w.opts.Retries.MaxAttempts {
 			return stale.err
 		}
@@ -157,8 +161,14 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 		j.release(t)
 	}()
 	if w.evolve(ctx, c) {
+		j.startOver()
 		return errCutAgain
 	}
+	if j.whole && (j.digest != c.digest || !j.fits(c)) {
+		j.startOver() // a mapping answered otherwise, or the blocks were bounded otherwise
+		return errCutAgain
+	}
+	j.target, j.digest = t, c.digest
 	if n := len(j.result.Rejected); n > 0 && !w.opts.KeepRejected {
 		return &RejectedError{First: j.result.Rejected[0], Count: n}
 	}

@@ -115,3 +115,52 @@ func TestShardsThatAreAwayAreNamed(t *testing.T) {
 	proxies[1].Set(proxy.Pass)
 	require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30*time.Second, 50*time.Millisecond)
 }
+
+// What a shard has acknowledged is not written again when the batch comes back, although delivery is at least once.
+func TestABatchThatComesBackGoesOnWhereItStopped(t *testing.T) {
+	for name, change := range map[string]func(*insert.Options){
+		"one block a shard": func(*insert.Options) {},
+		"several":           func(o *insert.Options) { o.MaxBlockRows = 50 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := tables(t)
+			proxies, w := through(t, db, change)
+			write(t, w, rangeOf(0, 10))
+			docs := rangeOf(10, 1010)
+			docs.documents[3] = `{"id":"x"}`
+			proxies[1].Set(proxy.Refuse)
+			proxies[1].Cut()
+			for range 2 {
+				_, err := w.Write(t.Context(), docs, nil)
+				require.Error(t, err)
+			}
+			proxies[1].Set(proxy.Pass)
+			require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30*time.Second, 10*time.Millisecond)
+			result := write(t, w, docs)
+			require.Equal(t, 999, result.Inserted)
+			require.Equal(t, []int{3}, indexes(result.Rejected))
+			requireAll(t, db, 1009)
+
+			write(t, w, docs)
+			rows, _ := count(t, db)
+			require.Equal(t, "2008", rows, "once it is done it is forgotten: the same records again are another batch")
+		})
+	}
+}
+
+// In between, a column is added: the rest is cut anew.
+func TestABatchThatComesBackAfterAChange(t *testing.T) {
+	db := tables(t)
+	proxies, w := through(t, db)
+	write(t, w, rangeOf(0, 10))
+	docs := rangeOf(10, 1010)
+	proxies[1].Set(proxy.Refuse)
+	proxies[1].Cut()
+	_, err := w.Write(t.Context(), docs, nil)
+	require.Error(t, err)
+	proxies[1].Set(proxy.Pass)
+	servers.Exec(t, "ALTER TABLE "+db+".events_local DROP COLUMN note")
+	require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30*time.Second, 10*time.Millisecond)
+	require.Equal(t, 1000, write(t, w, docs).Inserted)
+	requireAll(t, db, 1010)
+}
