@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
+	driver "github.com/go-sql-driver/mysql"
 )
 
 // SettingError reports a server that cannot be followed as it is set up.
@@ -41,8 +42,11 @@ func examine(ctx context.Context, db *sql.DB) (server, error) {
 	var s server
 	var version string
 	var logBin bool
-	var format string
-	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@log_bin, @@binlog_format").Scan(&version, &logBin, &format); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@log_bin").Scan(&version, &logBin); err != nil {
+		return s, fmt.Errorf("asking the server how it logs: %w", err)
+	}
+	format := "ROW" // and nothing else, where the variable is gone
+	if err := db.QueryRowContext(ctx, "SELECT @@binlog_format").Scan(&format); err != nil && !isUnknownVariable(err) {
 		return s, fmt.Errorf("asking the server how it logs: %w", err)
 	}
 	s.flavor = mysql.MySQLFlavor
@@ -60,6 +64,11 @@ func examine(ctx context.Context, db *sql.DB) (server, error) {
 		return s, fmt.Errorf("asking the server who it is: %w", err)
 	}
 	return s, nil
+}
+
+func isUnknownVariable(err error) bool {
+	var my *driver.MySQLError
+	return errors.As(err, &my) && my.Number == mysql.ER_UNKNOWN_SYSTEM_VARIABLE
 }
 
 // position is how far the follower has got: always file and offset, and the GTIDs where the server has them.

@@ -56,6 +56,7 @@ type Key struct {
 type Store struct {
 	options Options
 	clock   otter.Clock
+	ticking *otter.CoarseClock // nil with a clock from the options
 	otter   *otter.Cache[Key, *Entry]
 
 	mu    sync.Mutex
@@ -76,7 +77,8 @@ func New(o Options) (*Store, error) {
 	}
 	s := &Store{options: o, clock: o.Clock, views: map[string]*View{}, users: 1}
 	if s.clock == nil {
-		s.clock = otter.NewCoarseClock(10 * time.Millisecond)
+		s.ticking = otter.NewCoarseClock(10 * time.Millisecond)
+		s.clock = s.ticking
 	}
 	opts := &otter.Options[Key, *Entry]{
 		Clock:            s.clock,
@@ -151,6 +153,9 @@ func (s *Store) Close() {
 	}
 	s.otter.InvalidateAll()
 	s.otter.StopAllGoroutines()
+	if s.ticking != nil {
+		s.ticking.Stop()
+	}
 }
 
 // Now is the store's clock, in nanoseconds.

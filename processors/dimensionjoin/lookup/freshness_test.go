@@ -246,3 +246,48 @@ func TestConfig(t *testing.T) {
 		})
 	}
 }
+
+// Batches of many events, of which some can be joined before others are read, come out whole and in order.
+func TestLargeBatches(t *testing.T) {
+	j, m, _ := single(t, func(d *Dimension) { d.OnMissing = DropOnMissing })
+	for k := range 3000 {
+		if k%7 != 0 {
+			m.put(strconv.Itoa(k), strconv.Itoa(k))
+		}
+	}
+	for _, line := range []bool{false, true} {
+		for _, from := range []int{0, 500, 900, 1500, 0} { // nothing known, the first part known, all known
+			evs := make([]Event, 1000)
+			for i := range evs {
+				evs[i] = Event{Doc: fmt.Appendf(nil, `{"k":"%d"}`, from+i), Line: line}
+				if i%11 == 5 {
+					evs[i].Doc = []byte("no JSON")
+				}
+			}
+			out, err := j.Join(t.Context(), evs)
+			require.NoError(t, err)
+			at := 0
+			for i := range evs {
+				k := from + i
+				switch {
+				case i%11 == 5:
+					require.Error(t, evs[i].Err)
+					if !line {
+						continue
+					}
+					require.Equal(t, "no JSON\n", string(out[evs[i].Start:evs[i].End+1]))
+				case k%7 == 0:
+					require.True(t, evs[i].Drop)
+					continue
+				default:
+					require.Equal(t, fmt.Sprintf(`{"k":"%d","a_v":%d}`, k, k), string(out[evs[i].Start:evs[i].End]))
+				}
+				require.Equal(t, at, evs[i].Start, "one after the other")
+				if at = evs[i].End; line {
+					at++
+				}
+			}
+			require.Len(t, out, at)
+		}
+	}
+}

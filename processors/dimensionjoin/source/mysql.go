@@ -19,6 +19,9 @@ type Options struct {
 	DialTimeout    time.Duration
 }
 
+// longestSilence is how long a server may take to send something that was asked for.
+const longestSilence = time.Minute
+
 // Open makes the pool. It does not connect: a server that is down is met by the first query.
 //
 // Settings of the DSN that decide how values arrive are set here, whatever the DSN says: parameters are interpolated by the
@@ -43,6 +46,9 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	cfg.Params["time_zone"] = "'+00:00'"
 	if cfg.Timeout == 0 {
 		cfg.Timeout = o.DialTimeout
+	}
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = max(4*o.DialTimeout, longestSilence) // a scan of a whole table has no deadline of its own
 	}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {
