@@ -217,7 +217,7 @@ func (s *session) begin(p *partition, tp topicPart, b bounds) error {
 	case at.committed:
 		return &NoOffsetError{Topic: tp.topic, Partition: tp.num}
 	case at.latest:
-		p.from = b.end[tp]
+		p.from = b.latest[tp]
 	case !at.time.IsZero():
 		p.from = b.after[tp]
 	default:
@@ -261,8 +261,8 @@ func (p *partition) planFor(offset int64) *lease {
 
 // bounds are what the brokers say about topics at one moment.
 type bounds struct {
-	ids               map[string][16]byte
-	start, end, after map[topicPart]int64
+	ids                       map[string][16]byte
+	start, end, latest, after map[topicPart]int64
 }
 
 func (s *session) bounds(ctx context.Context, topics []string) (bounds, error) {
@@ -283,6 +283,13 @@ func (s *session) bounds(ctx context.Context, topics []string) (bounds, error) {
 	}
 	if b.end, err = list(admin.ListEndOffsets(ctx, topics...)); err != nil {
 		return b, err
+	}
+	b.latest = b.end
+	if s.cfg.start.latest && s.cfg.isolation == kgo.ReadCommitted() {
+		// What an open transaction has written already is still to come.
+		if b.latest, err = list(admin.ListCommittedOffsets(ctx, topics...)); err != nil {
+			return b, err
+		}
 	}
 	if at := s.cfg.start.time; !at.IsZero() {
 		b.after, err = list(admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topics...))

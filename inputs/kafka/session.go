@@ -165,6 +165,7 @@ func (s *session) take(fetches kgo.Fetches, now time.Time) {
 		}
 		p.highWater = f.HighWatermark
 		p.add(f.Records, now)
+		p.gauge()
 	})
 	s.balanceLocked()
 }

@@ -203,6 +203,42 @@ func TestExpiredRecords(t *testing.T) {
 	})
 }
 
+// TestRecordsExpireWhileReading deletes what a slow pipeline was about to fetch.
+func TestRecordsExpireWhileReading(t *testing.T) {
+	onBrokers(t, func(t *testing.T, b *broker) {
+		topic := "expire-reading"
+		w := newWarehouse(t, 1)
+		w.refuse = 1
+		b.createTopic(t, topic, 1, nil)
+		want := b.produce(t, topic, 1, 0, 100)
+		startStream(t, settings{
+			Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
+			Input: "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1",
+		}.yaml())
+		require.Eventually(t, func() bool { return w.tried() > 0 }, 20*time.Second, time.Millisecond)
+		b.produce(t, topic, 1, 1000, 900)
+		maps.Copy(want, b.produce(t, topic, 1, 2000, 100))
+		var cut kadm.Offsets
+		cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 1000})
+		_, err := b.admin.DeleteRecords(t.Context(), cut)
+		require.NoError(t, err)
+		w.set(func() { w.refuse = 0 })
+		b.requireCommitted(t, topic, topic)
+		for r := range want {
+			var offset int
+			_, err := fmt.Sscanf(r[len(topic)+3:], "%d=", &offset)
+			require.NoError(t, err)
+			if offset < 100 {
+				delete(want, r) // read before it expired, or not
+			}
+		}
+		w.requireAll(t, want)
+		_, double, _ := w.compare(want)
+		require.Zero(t, double)
+		w.requireOneCut(t)
+	})
+}
+
 // TestCommittedOffsetBeyondTheEnd leaves that partition alone, and reads the others.
 func TestCommittedOffsetBeyondTheEnd(t *testing.T) {
 	b := fakeBroker(t)

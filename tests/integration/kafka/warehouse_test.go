@@ -128,6 +128,13 @@ func (w *warehouse) count() int {
 	return len(w.rows)
 }
 
+// tried counts the ranges of which a block has arrived, landed or not.
+func (w *warehouse) tried() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.ranges)
+}
+
 // requireAll waits until every one of the rows is there.
 func (w *warehouse) requireAll(t *testing.T, want map[string]bool) {
 	t.Helper()
