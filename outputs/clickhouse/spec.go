@@ -236,9 +236,11 @@ func tuningFields() []*service.ConfigField {
 		service.NewDurationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
 		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced(),
 		service.NewStringField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
-		service.NewBatchPolicyField(choFieldBatching).Default(map[string]any{
-			"count": 100000, "byte_size": 0, "period": "1s", "check": "", "processors": []any{},
-		}),
+		service.NewBatchPolicyField(choFieldBatching).
+			Description("Puts batches together to larger ones. The batches of `kafka_exactly_once` are ranges, made to be blocks already: `batching: { count: 0 }` passes them on as they are, which saves CPU, memory and up to a second.").
+			Default(map[string]any{
+				"count": 100000, "byte_size": 0, "period": "1s", "check": "", "processors": []any{},
+			}),
 		service.NewIntField(choFieldMaxInFlight).Description("Batches that are written at the same time. Each holds its blocks in memory.").Default(4).
 			LintRule(`root = if this < 1 { "field max_in_flight: must be at least 1" }`),
 	}
@@ -284,6 +286,7 @@ output:
     database: dw
     table: events
     password: "${CLICKHOUSE_PASSWORD}"
+    batching: { count: 0 } # a batch is a range, made to be a block already
     columns:
       - { name: kafka_offset, from: '@kafka_offset' }
       - { name: kafka_partition, from: '@kafka_partition' }
