@@ -13,7 +13,7 @@ import (
 
 // BenchmarkInput reads records into nothing, in a process of its own whose CPU time is what is reported: fetching, cutting, messages, commits.
 func BenchmarkInput(b *testing.B) {
-	const records = 300_000
+	const records = 500_000
 	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(4, "bench"))
 	require.NoError(b, err)
 	defer c.Close()
