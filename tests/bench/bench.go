@@ -42,6 +42,8 @@ type Bench struct {
 	topics  map[string]float64 // mean size of an event, by topic that is filled
 	tables  map[string]bool    // databases that exist
 	runs    int
+
+	startCPU, startSeconds float64 // of a process without work
 }
 
 // nodes is the number of ClickHouse processes; more shards than that share them.
@@ -83,10 +85,10 @@ func (b *Bench) Close() {
 // clusters defines one per set of tables: shard i in its own database, spread over the nodes.
 func clusters() map[string][]services.Shard {
 	out := map[string][]services.Shard{}
-	for _, s := range Scenarios() {
+	for _, s := range append(Scenarios(), latencyScenario(time.Second, 0)) {
 		var shards []services.Shard
 		for i := range s.Shards {
-			shards = append(shards, services.Shard{Weight: 1, Replicas: []services.Replica{{Node: i % nodes, Database: fmt.Sprintf("%s_%d", s.database(), i)}}})
+			shards = append(shards, services.Shard{Weight: 1, Replicas: []services.Replica{{Node: i % nodes, Database: s.shardDatabase(i)}}})
 		}
 		out[s.cluster()+"_"+s.database()] = shards
 	}
@@ -119,54 +121,68 @@ func (b *Bench) prepare(ctx context.Context, s Scenario) (meanBytes float64, err
 			return 0, err
 		}
 	}
-	if !b.tables[s.database()] {
-		for n, node := range b.cluster.Servers {
-			var here []int
-			for i := n; i < s.Shards; i += nodes {
-				here = append(here, i)
-			}
-			if err := node.ExecContext(ctx, strings.Join(s.tables(here), ";\n")); err != nil {
-				return 0, fmt.Errorf("making tables for %q: %w", s.Name, err)
-			}
-		}
-		b.tables[s.database()] = true
+	return b.topics[s.topic()], b.makeTables(ctx, s)
+}
+
+func (b *Bench) makeTables(ctx context.Context, s Scenario) error {
+	if b.tables[s.database()] {
+		return nil
 	}
-	return b.topics[s.topic()], nil
+	for n, node := range b.cluster.Servers {
+		var here []int
+		for i := n; i < s.Shards; i += nodes {
+			here = append(here, i)
+		}
+		if err := node.ExecContext(ctx, strings.Join(s.tables(here), ";\n")); err != nil {
+			return fmt.Errorf("making tables for %q: %w", s.Name, err)
+		}
+	}
+	b.tables[s.database()] = true
+	return nil
 }
 
 // Report is everything that one run measured.
 type Report struct {
-	Date      time.Time `json:"date"`
-	Machine   string    `json:"machine"`
-	Rows      int       `json:"rows"`
-	Results   []*Result `json:"results"`
-	Stages    []*Stage  `json:"stages,omitempty"`
-	Baselines []*Stage  `json:"baselines,omitempty"`
+	Date      time.Time  `json:"date"`
+	Machine   string     `json:"machine"`
+	Rows      int        `json:"rows"`
+	StartCPU  float64    `json:"start_cpu_seconds"` // of a process that starts, finds no records, and ends
+	Start     float64    `json:"start_seconds"`     // until its input and output are connected
+	Results   []*Result  `json:"results"`
+	Stages    []*Stage   `json:"stages,omitempty"`
+	Baselines []*Stage   `json:"baselines,omitempty"`
+	Latencies []*Latency `json:"latencies,omitempty"`
 }
 
 // Run measures all scenarios asked for, one after the other.
 func (b *Bench) Run(ctx context.Context) (*Report, error) {
 	r := &Report{Date: time.Now().UTC().Truncate(time.Second), Machine: machine(), Rows: b.opts.Rows}
+	if err := b.startup(ctx); err != nil {
+		return r, err
+	}
+	r.StartCPU, r.Start = b.startCPU, b.startSeconds
 	for _, s := range Scenarios() {
 		if !wanted(b.opts.Only, s.Name) {
 			continue
 		}
 		var runs []*Result
 		for range max(1, b.opts.Repeat) {
-			res, err := b.run(ctx, s)
+			res, err := b.run(ctx, b.opts.Binary, s)
 			if err != nil {
 				return r, err
 			}
 			runs = append(runs, res)
 		}
 		r.Results = append(r.Results, median(runs))
-		say(b.opts.Out, "%-32s %6.2f µs/row", s.Name, r.Results[len(r.Results)-1].CPUMicros)
+		say(b.opts.Out, "%-32s %6.2f µs/row", s.Name, r.Results[len(r.Results)-1].NetMicros)
 	}
 	if len(r.Results) == 0 {
-		return r, errors.New("no scenario has one of the names given")
+		return r, errNoScenario
 	}
 	return r, nil
 }
+
+var errNoScenario = errors.New("no scenario has one of the names given")
 
 func wanted(only []string, name string) bool {
 	if len(only) == 0 {

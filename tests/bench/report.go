@@ -51,10 +51,13 @@ func (b *Bench) AddStages(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// Floor is what the stages alone cost together, in microseconds per row: what no pipeline of these stages can go below.
-func (r *Report) Floor() (sum float64) {
+// Floor is what the stages alone cost together, in microseconds per row of the standard shape: what no pipeline of these stages
+// can go below. Without a join its stage is left out.
+func (r *Report) Floor(join bool) (sum float64) {
 	for _, s := range r.Stages {
-		sum += s.CPUMicros
+		if join || s.Name != "join" {
+			sum += s.CPUMicros
+		}
 	}
 	return sum
 }
@@ -83,7 +86,7 @@ func (r *Report) Budgets() (out []Budget) {
 		}
 		out = append(out, Budget{what, limit, actual(), unit})
 	}
-	cpu := func(name string) float64 { return byName[name].SteadyMicros }
+	cpu := func(name string) float64 { return byName[name].NetMicros }
 	add("many records a message, three dimensions", "µs/row", 2.0, func() float64 { return cpu("standard") }, "standard")
 	add("one record a message, three dimensions", "µs/row", 3.2, func() float64 { return cpu("one record a message") }, "one record a message")
 	add("three cached dimensions", "µs/row", 0.6, func() float64 { return cpu("standard") - cpu("no join") }, "standard", "no join")
@@ -101,15 +104,14 @@ func (r *Report) Budgets() (out []Budget) {
 func (r *Report) WriteTable(w io.Writer) error {
 	fmt.Fprintf(w, "%s, %d events per scenario, %s\n\n", r.Date.Format("2006-01-02"), r.Rows, r.Machine)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "scenario\tbytes\tCPU µs/row\tsteady\t× floor\trows/s\tpeak MB\tallocs/row\tfirst commit s\t")
-	floor := r.Floor()
+	fmt.Fprintln(tw, "scenario\tbytes\tCPU µs/row\tless start\t× floor\trows/s\tpeak MB\tallocs/row\tfirst commit s\t")
 	for _, s := range r.Results {
 		ratio := "-"
-		if floor > 0 {
-			ratio = fmt.Sprintf("%.2f", s.SteadyMicros/floor)
+		if floor := r.Floor(s.Join); floor > 0 {
+			ratio = fmt.Sprintf("%.2f", s.NetMicros/floor)
 		}
 		fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
-			s.Scenario, s.BytesPerRow, s.CPUMicros, s.SteadyMicros, ratio, s.RowsPerSecond, float64(s.PeakBytes)/1e6, s.AllocsPerRow, s.FirstInsert)
+			s.Scenario, s.BytesPerRow, s.CPUMicros, s.NetMicros, ratio, s.RowsPerSecond, float64(s.PeakBytes)/1e6, s.AllocsPerRow, s.FirstInsert)
 	}
 	if err := tw.Flush(); err != nil {
 		return err
@@ -130,8 +132,14 @@ func (r *Report) WriteTable(w io.Writer) error {
 			return err
 		}
 	}
-	if floor > 0 {
-		fmt.Fprintf(w, "  floor: %.2f µs/row\n", floor)
+	if floor := r.Floor(true); floor > 0 {
+		fmt.Fprintf(w, "  floor: %.2f µs/row, %.2f without the join\n", floor, r.Floor(false))
+	}
+	if len(r.Results) > 0 {
+		fmt.Fprintf(w, "\nStarting and ending without work: %.2f s of CPU; connected after %.1f s.\n", r.StartCPU, r.Start)
+	}
+	if err := r.writeLatencies(w); err != nil {
+		return err
 	}
 	return r.writeBudgets(w)
 }
@@ -184,7 +192,7 @@ func (r *Report) plot(path string) error {
 	names := make([]string, len(r.Results))
 	for i, s := range r.Results { // the first one on top
 		at := len(r.Results) - 1 - i
-		values[at], names[at] = s.SteadyMicros, s.Scenario
+		values[at], names[at] = s.NetMicros, s.Scenario
 	}
 	bars, err := plotter.NewBarChart(values, vg.Points(12))
 	if err != nil {

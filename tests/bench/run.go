@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,12 +19,63 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/connector"
 )
 
+// startup measures what starting and ending cost a process that finds nothing to do. It is the same for all scenarios, and taken
+// off where a cost per row shall not depend on the number of rows.
+func (b *Bench) startup(ctx context.Context) error {
+	s := base()
+	s.Partitions = 2 // a topic that nothing else uses
+	if err := b.makeTables(ctx, s); err != nil {
+		return err
+	}
+	if _, err := fill(ctx, b.kafka, s.topic(), int32(s.Partitions), s.Shape, 0); err != nil {
+		return err
+	}
+	httpAddr, err := connector.FreeAddr()
+	if err != nil {
+		return err
+	}
+	p, err := b.start(b.opts.Binary, s.config(b.ends(httpAddr), fmt.Sprintf("bench-%d-idle", os.Getpid()), false))
+	if err != nil {
+		return err
+	}
+	defer p.Kill()
+	for time.Since(p.Started()) < time.Minute {
+		if ready(ctx, httpAddr) {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.startSeconds = time.Since(p.Started()).Seconds()
+	time.Sleep(time.Second) // for the group to form
+	if err := p.Stop(); err != nil {
+		return fmt.Errorf("starting without work: %w; the end of the connector's log:\n%s", err, p.LogTail())
+	}
+	b.startCPU = p.TotalCPU().Seconds()
+	return nil
+}
+
+// ready tells whether the connector's input and output are connected.
+func ready(ctx context.Context, addr string) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/ready", nil)
+	if err != nil {
+		return false
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false
+	}
+	res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
 // Result is what one scenario cost. Per-row figures are microseconds of the connector's user and system time.
 type Result struct {
 	Scenario      string  `json:"scenario"`
+	Join          bool    `json:"join"`
 	Rows          int     `json:"rows"`
 	BytesPerRow   float64 `json:"bytes_per_row"`
 	CPUMicros     float64 `json:"cpu_us_per_row"`        // whole life of the process
+	NetMicros     float64 `json:"cpu_us_per_row_net"`    // less what starting and ending cost without any row
 	SteadyMicros  float64 `json:"cpu_us_per_row_steady"` // from the first commit to the last
 	RowsPerSecond float64 `json:"rows_per_second"`       // from the first commit to the last
 	PeakBytes     int64   `json:"peak_memory_bytes"`
@@ -32,7 +84,7 @@ type Result struct {
 }
 
 // run measures one scenario.
-func (b *Bench) run(ctx context.Context, s Scenario) (*Result, error) {
+func (b *Bench) run(ctx context.Context, binary string, s Scenario) (*Result, error) {
 	meanBytes, err := b.prepare(ctx, s)
 	if err != nil {
 		return nil, err
@@ -43,14 +95,9 @@ func (b *Bench) run(ctx context.Context, s Scenario) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	config := filepath.Join(b.dir, "bench.yaml")
-	at := ends{http: httpAddr, kafka: b.kafka, dsn: b.dsn, clickhouse: b.cluster.Servers[0].Addr()}
-	if err := os.WriteFile(config, []byte(s.config(at, group, b.opts.Profile != "")), 0o600); err != nil {
-		return nil, err
-	}
-	p := &connector.Process{Binary: b.opts.Binary, Config: config, LogPath: filepath.Join(b.dir, "connect.log")}
-	_ = os.Remove(p.LogPath) // of the run before
-	if err := p.Start(); err != nil {
+	at := b.ends(httpAddr)
+	p, err := b.start(binary, s.config(at, group, b.opts.Profile != ""))
+	if err != nil {
 		return nil, err
 	}
 	defer p.Kill()
@@ -58,8 +105,24 @@ func (b *Bench) run(ctx context.Context, s Scenario) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w; the end of the connector's log:\n%s", s.Name, err, p.LogTail())
 	}
-	res.Scenario, res.Rows, res.BytesPerRow = s.Name, b.opts.Rows, meanBytes
+	res.Scenario, res.Join, res.Rows, res.BytesPerRow = s.Name, s.Join, b.opts.Rows, meanBytes
 	return res, nil
+}
+
+// ends are the addresses for a pipeline that itself listens at http.
+func (b *Bench) ends(http string) ends {
+	return ends{http: http, kafka: b.kafka, dsn: b.dsn, clickhouse: b.cluster.Servers[0].Addr()}
+}
+
+// start starts the connector with a configuration.
+func (b *Bench) start(binary, config string) (*connector.Process, error) {
+	path := filepath.Join(b.dir, "bench.yaml")
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	p := &connector.Process{Binary: binary, Config: path, LogPath: filepath.Join(b.dir, "connect.log")}
+	_ = os.Remove(p.LogPath) // of the run before
+	return p, p.Start()
 }
 
 // sample is how far a run is, and what it has cost until then.
@@ -110,8 +173,9 @@ func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, gro
 		return nil, err
 	}
 	rows := float64(b.opts.Rows)
+	total := p.TotalCPU().Seconds()
 	res := &Result{
-		CPUMicros: p.TotalCPU().Seconds() * 1e6 / rows, PeakBytes: p.PeakMemory(), AllocsPerRow: samples["go_memstats_mallocs_total"] / rows,
+		CPUMicros: total * 1e6 / rows, NetMicros: (total - b.startCPU) * 1e6 / rows, PeakBytes: p.PeakMemory(), AllocsPerRow: samples["go_memstats_mallocs_total"] / rows,
 		FirstInsert: first.at.Sub(p.Started()).Seconds(),
 	}
 	if n := last.committed - first.committed; n > 0 {

@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Scenario is one line of the table: one thing changed from the base.
@@ -15,7 +16,9 @@ type Scenario struct {
 	Compression       string
 	Partitions        int
 	Shards            int
-	Engine            string // Null or MergeTree
+	Engine            string        // Null or MergeTree
+	Period            time.Duration // of range; the input's default when zero
+	Topic             string        // one of its own, when set
 }
 
 // base is the standard case: 21 fields, LZ4, 2 shards, three dimensions, many records a message.
@@ -52,11 +55,23 @@ func Scenarios() []Scenario {
 	}
 }
 
-func (s Scenario) topic() string   { return fmt.Sprintf("bench-%s-%d", s.Shape, s.Partitions) }
+func (s Scenario) topic() string {
+	if s.Topic != "" {
+		return s.Topic
+	}
+	return fmt.Sprintf("bench-%s-%d", s.Shape, s.Partitions)
+}
+
 func (s Scenario) cluster() string { return fmt.Sprintf("bench%d", s.Shards) }
+
+// shardDatabase is the database of one shard's local table.
+func (s Scenario) shardDatabase(i int) string { return fmt.Sprintf("%s_%d", s.database(), i) }
 
 // database holds the tables of one shape, engine and number of shards; shard i of it is in database()_i.
 func (s Scenario) database() string {
+	if s.Period != 0 {
+		return "bench_latency"
+	}
 	return strings.ToLower(fmt.Sprintf("bench_%s_%s_%d", s.Shape, s.Engine, s.Shards))
 }
 
@@ -84,6 +99,9 @@ func (s Scenario) columns() string {
 		}
 		cols += b.String()
 	}
+	if s.Period != 0 {
+		cols += ", produced DateTime64(3)"
+	}
 	return cols
 }
 
@@ -95,7 +113,7 @@ func (s Scenario) tables(shardsHere []int) []string {
 	}
 	var stmts []string
 	for _, i := range shardsHere {
-		db := fmt.Sprintf("%s_%d", s.database(), i)
+		db := s.shardDatabase(i)
 		stmts = append(stmts, "CREATE DATABASE IF NOT EXISTS "+db,
 			fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.events_local (%s) ENGINE = %s", db, s.columns(), engine))
 	}
@@ -120,6 +138,9 @@ input:
     consumer_group: %s
     records_per_message: %d
 `, at.http, debug, at.kafka, s.topic(), group, s.RecordsPerMessage)
+	if s.Period != 0 {
+		fmt.Fprintf(&b, "    range: { period: %s }\n", s.Period)
+	}
 	if s.Join {
 		fmt.Fprintf(&b, `pipeline:
   processors:
@@ -148,6 +169,9 @@ input:
 		for _, name := range []string{"session_id", "device_id", "platform", "app_version", "url", "referrer", "price", "quantity", "currency"} {
 			fmt.Fprintf(&b, "      - { name: %s, from: %s }\n", name, nested[name])
 		}
+	}
+	if s.Period != 0 {
+		b.WriteString("    columns: [ { name: produced, from: '@kafka_timestamp_ms' } ]\n")
 	}
 	level := "WARN"
 	if debug {

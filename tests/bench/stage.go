@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,10 +21,12 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 	"github.com/redpanda-data/benthos/v4/public/service"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
 	"github.com/benthos-clickhouse/connect/tests/clickstream"
+	"github.com/benthos-clickhouse/connect/tests/instructions"
 )
 
 // Stage is a part of the work done alone, or a baseline that does all of it in another way.
@@ -37,23 +40,27 @@ type Stage struct {
 // stageRows is how many rows a stage works on at once: a block.
 const stageRows = 100_000
 
+// stageWork is how many rows a stage does at least: enough for a CPU time in steps of some milliseconds.
+const stageWork = 10 * stageRows
+
 // StageNames in the order of a row's way. Each runs in a process of its own, so that its CPU time is its own.
-var StageNames = []string{"fetch", "decode", "encode+compress", "send"}
+var StageNames = []string{"fetch", "join", "decode", "encode+compress", "send"}
 
 // BaselineNames are other ways to the same table, without a broker or a join.
 var BaselineNames = []string{"clickhouse-go rows from AsStructured", "JSONEachRow over HTTP"}
 
 // ServeStage does one stage or baseline and prints its Stage as JSON; it is what a stage's process runs.
 func ServeStage(ctx context.Context, args []string) error {
-	if len(args) != 5 {
-		return errors.New("stage: want NAME KAFKA TOPIC CLICKHOUSE_NATIVE CLICKHOUSE_HTTP")
+	if len(args) != 6 {
+		return errors.New("stage: want NAME KAFKA TOPIC CLICKHOUSE_NATIVE CLICKHOUSE_HTTP SINK")
 	}
-	name, kafka, topic, native, httpAddr := args[0], args[1], args[2], args[3], args[4]
+	name, kafka, topic, native, httpAddr, sink := args[0], args[1], args[2], args[3], args[4], args[5]
 	work := map[string]func() (*Stage, error){
 		"fetch":           func() (*Stage, error) { return fetch(ctx, kafka, topic) },
+		"join":            join,
 		"decode":          decode,
 		"encode+compress": encode,
-		"send":            send,
+		"send":            func() (*Stage, error) { return send(sink) },
 		BaselineNames[0]:  func() (*Stage, error) { return rowBatches(ctx, native) },
 		BaselineNames[1]:  func() (*Stage, error) { return jsonEachRow(ctx, httpAddr) },
 	}[name]
@@ -74,8 +81,14 @@ func (b *Bench) stage(ctx context.Context, name string) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	sink, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer sink.Close()
+	go discard(sink)
 	node := b.cluster.Servers[0]
-	cmd := exec.CommandContext(ctx, self, "stage", name, b.kafka, base().topic(), node.Addr(), node.HTTPAddr())
+	cmd := exec.CommandContext(ctx, self, "stage", name, b.kafka, base().topic(), node.Addr(), node.HTTPAddr(), sink.Addr().String())
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -85,13 +98,27 @@ func (b *Bench) stage(ctx context.Context, name string) (*Stage, error) {
 	return &s, json.Unmarshal(out, &s)
 }
 
+// discard reads what is sent to the listener until that is closed.
+func discard(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			_, _ = io.Copy(io.Discard, c)
+		}()
+	}
+}
+
 // measure runs work, which returns the rows it did, often enough to be measurable, and gives the CPU time per row.
 func measure(note string, work func() (int, error)) (*Stage, error) {
 	if _, err := work(); err != nil { // warms caches and buffers
 		return nil, err
 	}
 	start, rows := cpuTime(), 0
-	for rows < 10*stageRows {
+	for rows < stageWork {
 		n, err := work()
 		if err != nil {
 			return nil, err
@@ -119,6 +146,10 @@ func events() [][]byte {
 }
 
 func fetch(ctx context.Context, kafka, topic string) (*Stage, error) {
+	total, err := records(ctx, kafka, topic)
+	if err != nil {
+		return nil, err
+	}
 	return measure("franz-go, LZ4, nothing done with the records", func() (int, error) {
 		client, err := kgo.NewClient(kgo.SeedBrokers(kafka), kgo.ConsumeTopics(topic), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 		if err != nil {
@@ -130,11 +161,27 @@ func fetch(ctx context.Context, kafka, topic string) (*Stage, error) {
 			if err := fetches.Err(); err != nil {
 				return 0, err
 			}
-			if rows += fetches.NumRecords(); rows >= 5*stageRows {
+			if rows += fetches.NumRecords(); rows >= total {
 				return rows, nil
 			}
 		}
 	})
+}
+
+// records is how many a topic holds.
+func records(ctx context.Context, kafka, topic string) (int, error) {
+	client, err := kgo.NewClient(kgo.SeedBrokers(kafka))
+	if err != nil {
+		return 0, err
+	}
+	defer client.Close()
+	ends, err := kadm.NewClient(client).ListEndOffsets(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	ends.Each(func(o kadm.ListedOffset) { n += int(o.Offset) })
+	return n, ends.Error()
 }
 
 // plan is that of the standard columns; the joined ones are missing from the events and take their defaults.
@@ -188,6 +235,16 @@ func decode() (*Stage, error) {
 	})
 }
 
+func join() (*Stage, error) {
+	pass, err := instructions.Prepare("join")
+	if err != nil {
+		return nil, err
+	}
+	return measure("three dimensions, every key cached, spliced into the raw JSON", func() (int, error) {
+		return instructions.Rows, pass()
+	})
+}
+
 func filledBlock() (*column.Block, error) {
 	p, err := plan()
 	if err != nil {
@@ -220,7 +277,7 @@ func encodeBlock(buf *proto.Buffer, block *column.Block) ([]byte, error) {
 	return buf.Buf, err
 }
 
-func send() (*Stage, error) {
+func send(sink string) (*Stage, error) {
 	block, err := filledBlock()
 	if err != nil {
 		return nil, err
@@ -234,26 +291,12 @@ func send() (*Stage, error) {
 	if err := lz4.Compress(raw); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	defer l.Close()
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, c)
-		}
-	}()
-	conn, err := net.Dial("tcp", l.Addr().String())
+	conn, err := net.Dial("tcp", sink)
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
-	return measure("the compressed block over loopback, both ends counted", func() (int, error) {
+	return measure("the compressed block over loopback, the sender's end", func() (int, error) {
 		_, err := conn.Write(lz4.Data)
 		return block.Rows(), err
 	})
@@ -311,19 +354,8 @@ func row(m map[string]any) []any {
 // jsonEachRow lets ClickHouse parse: cheap for the client, but the server pays, on one node, and nothing is routed.
 func jsonEachRow(ctx context.Context, addr string) (*Stage, error) {
 	post := func(query string, body io.Reader) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+addr+"/?date_time_input_format=best_effort&query="+strings.ReplaceAll(query, " ", "%20"), body)
-		if err != nil {
-			return err
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer res.Body.Close()
-		if msg, _ := io.ReadAll(res.Body); res.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", res.Status, msg)
-		}
-		return nil
+		_, err := httpPost(ctx, addr, query, body)
+		return err
 	}
 	if err := post("", strings.NewReader("CREATE TABLE IF NOT EXISTS default.baseline ("+standardColumns+") ENGINE = Null")); err != nil {
 		return nil, err
@@ -338,4 +370,27 @@ func jsonEachRow(ctx context.Context, addr string) (*Stage, error) {
 		}
 		return len(docs), post("INSERT INTO default.baseline FORMAT JSONEachRow", bytes.NewReader(body.Bytes()))
 	})
+}
+
+// httpQuery runs a query without a body.
+func httpQuery(ctx context.Context, addr, query string) (string, error) {
+	return httpPost(ctx, addr, "", strings.NewReader(query))
+}
+
+func httpPost(ctx context.Context, addr, query string, body io.Reader) (string, error) {
+	target := "http://" + addr + "/?date_time_input_format=best_effort&query=" + url.QueryEscape(query)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, target, body)
+	if err != nil {
+		return "", err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %.300s", res.Status, answer)
+	}
+	return string(answer), err
 }

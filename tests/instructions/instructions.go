@@ -121,19 +121,20 @@ func (c *Counter) run(ctx context.Context, args ...string) (int64, error) {
 	return strconv.ParseInt(strings.ReplaceAll(m[1], ",", ""), 10, 64)
 }
 
-// Passes over the input that the two runs of a stage make. Starting up costs both the same, so that it cancels out.
-const fewPasses, manyPasses = 2, 6
+// warm is how many passes go before those that are counted. A run that makes no others is counted too: starting up costs both the
+// same, so that it cancels out.
+const warm = 2
 
 // Count counts the instructions per row of a stage.
-func (c *Counter) Count(ctx context.Context, stage string) (float64, error) {
+func (c *Counter) Count(ctx context.Context, s Stage) (float64, error) {
 	var counts [2]int64
-	for i, passes := range []int{fewPasses, manyPasses} {
+	for i, passes := range []int{warm, warm + s.passes} {
 		var err error
-		if counts[i], err = c.run(ctx, stage, strconv.Itoa(passes)); err != nil {
-			return 0, fmt.Errorf("stage %s: %w", stage, err)
+		if counts[i], err = c.run(ctx, s.Name, strconv.Itoa(passes)); err != nil {
+			return 0, fmt.Errorf("stage %s: %w", s.Name, err)
 		}
 	}
-	return float64(counts[1]-counts[0]) / float64((manyPasses-fewPasses)*Rows), nil
+	return float64(counts[1]-counts[0]) / float64(s.passes*Rows), nil
 }
 
 // CountAll counts every stage.
@@ -141,7 +142,7 @@ func (c *Counter) CountAll(ctx context.Context) (Figures, error) {
 	version, platform := toolchain()
 	f := Figures{Go: version, Platform: platform, PerRow: map[string]float64{}}
 	for _, s := range Stages {
-		n, err := c.Count(ctx, s.Name)
+		n, err := c.Count(ctx, s)
 		if err != nil {
 			return f, err
 		}

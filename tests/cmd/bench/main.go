@@ -23,6 +23,8 @@ Examples:
   bench                                        all scenarios
   bench -only "standard,one record a message"  some of them
   bench -rows 500000 -repeat 3 -save ../docs/performance
+  bench -only standard -stages=false -latency  how long rows take to be visible
+  bench -compare HEAD~5                        this tree against a revision, run alternately
 
 Flags:
 `
@@ -55,6 +57,9 @@ func run(ctx context.Context) error {
 	stages := flag.Bool("stages", true, "measure the stages alone, and the baselines")
 	flag.StringVar(&opts.Profile, "profile", "", "directory for profiles of each scenario: CPU and heap in mid-run, and all allocations")
 	save := flag.String("save", "", "directory for table, JSON and plot")
+	latency := flag.Bool("latency", false, "measure the latency for each range.period, at -rate")
+	rate := flag.Int("rate", 0, "rows per second for -latency; by default half of what the standard scenario takes on MergeTree")
+	compare := flag.String("compare", "", "a revision to compare the working tree with")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
 		flag.PrintDefaults()
@@ -64,6 +69,9 @@ func run(ctx context.Context) error {
 		for _, name := range strings.Split(*only, ",") {
 			opts.Only = append(opts.Only, strings.TrimSpace(name))
 		}
+	}
+	if *compare != "" {
+		return runCompare(ctx, opts, *compare)
 	}
 	b, err := bench.New(ctx, opts)
 	if err != nil {
@@ -79,10 +87,47 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
+	if *latency {
+		if err := b.AddLatencies(ctx, report, *rate); err != nil {
+			return err
+		}
+	}
 	if *save != "" {
 		if err := report.Save(*save); err != nil {
 			return err
 		}
 	}
 	return report.WriteTable(os.Stdout)
+}
+
+// runCompare compares the two main scenarios, unless others are named.
+func runCompare(ctx context.Context, opts bench.Options, revision string) error {
+	dir, err := os.MkdirTemp("", "benthos-clickhouse-base-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	base, err := bench.BuildRevision(ctx, opts.Root, revision, dir)
+	if err != nil {
+		return err
+	}
+	here, done, err := bench.WorkingTree(ctx, opts.Root)
+	if err != nil {
+		return err
+	}
+	defer done()
+	opts.Binary = here
+	if len(opts.Only) == 0 {
+		opts.Only = []string{"standard", "one record a message"}
+	}
+	b, err := bench.New(ctx, opts)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	list, err := b.Compare(ctx, revision, base)
+	if err != nil {
+		return err
+	}
+	return bench.WriteComparisons(os.Stdout, list)
 }
