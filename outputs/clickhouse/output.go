@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -63,9 +64,7 @@ func newOutput(conf *service.ParsedConfig, mgr *service.Resources, inFlight int)
 	if err != nil {
 		return nil, err
 	}
-	c.cluster.Logger = newLogger(mgr.Logger())
 	c.cluster.MaxConns = max(16, 2*inFlight)
-	c.insert.Logger = c.cluster.Logger
 	o := &output{conf: c, log: mgr.Logger()}
 	if c.spoolPath != "" {
 		if c.insert.Spool, err = spool.Open(c.spoolPath, c.spoolMax); err != nil {
@@ -78,7 +77,12 @@ func newOutput(conf *service.ParsedConfig, mgr *service.Resources, inFlight int)
 	o.metrics = newMetrics(mgr.Metrics(), o.alerts)
 	c.insert.Observer = o.metrics
 	c.insert.KeepRejected = o.deadLetter != nil
-	return o, o.lookBefore()
+	if err := o.lookBefore(); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closing)
+		defer cancel()
+		return nil, errors.Join(err, o.closeChildren(ctx))
+	}
+	return o, nil
 }
 
 // childOutputs makes and starts the outputs within this one.
@@ -128,7 +132,7 @@ func childOutput(conf *service.ParsedConfig, field string) (*service.OwnedOutput
 func (o *output) lookBefore() error {
 	ctx, cancel := context.WithTimeout(context.Background(), firstLook)
 	defer cancel()
-	c, w, err := o.open(ctx)
+	c, w, err := o.open(ctx, nil) // what is found is told when the pipeline connects
 	if err == nil {
 		w.Close()
 		return c.Close()
@@ -147,13 +151,15 @@ func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n
 func (e oneLine) Unwrap() error { return e.error }
 
 // open connects to the cluster and prepares the writer.
-func (o *output) open(ctx context.Context) (*cluster.Cluster, *insert.Writer, error) {
-	c, err := cluster.Open(ctx, o.conf.cluster)
+func (o *output) open(ctx context.Context, log *slog.Logger) (*cluster.Cluster, *insert.Writer, error) {
+	conf := o.conf.cluster
+	conf.Logger = log
+	c, err := cluster.Open(ctx, conf)
 	if err != nil {
 		return nil, nil, err
 	}
 	opts := o.conf.insert
-	opts.Cluster = c
+	opts.Cluster, opts.Logger = c, log
 	w, err := insert.Open(ctx, opts)
 	if err != nil {
 		_ = c.Close()
@@ -178,7 +184,7 @@ func (o *output) Connect(ctx context.Context) error {
 		}
 		return nil
 	}
-	c, w, err := o.open(ctx)
+	c, w, err := o.open(ctx, newLogger(o.log))
 	if err != nil {
 		if permanent(err) {
 			return o.stop(err)
@@ -345,7 +351,7 @@ func (o *output) write(ctx context.Context, w *insert.Writer, s share) error {
 
 // ConnectionTest is what `connect dry-run` and the API ask.
 func (o *output) ConnectionTest(ctx context.Context) service.ConnectionTestResults {
-	c, w, err := o.open(ctx)
+	c, w, err := o.open(ctx, nil)
 	if err != nil {
 		return service.ConnectionTestFailed(err).AsList()
 	}
@@ -373,6 +379,12 @@ func (o *output) Close(ctx context.Context) error {
 		errs = append(errs, o.cluster.Close())
 		o.cluster = nil
 	}
+	return errors.Join(append(errs, o.closeChildren(ctx))...)
+}
+
+// closeChildren ends the outputs within this one.
+func (o *output) closeChildren(ctx context.Context) error {
+	var errs []error
 	if o.deadLetter != nil {
 		errs = append(errs, o.deadLetter.out.Close(ctx))
 	}
