@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // preparing starts a Prepare and returns once the committer has it.

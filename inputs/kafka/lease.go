@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // state is how far a range has come.

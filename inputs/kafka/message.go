@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // fields says which metadata a message gets. The keys and the Go types of their values are those of Redpanda Connect's inputs.

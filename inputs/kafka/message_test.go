@@ -4,17 +4,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 func sampleRecords() []*kgo.Record {
 	at := time.UnixMilli(1_700_000_000_123)
 	return []*kgo.Record{
-		{Topic: "clicks", Partition: 3, Offset: 10, Key: []byte("k1"), Value: []byte(`{"a":1}`), Timestamp: at,
-			Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("x")}, {Key: "kafka_offset", Value: []byte("forged")}}},
+		{
+			Topic: "clicks", Partition: 3, Offset: 10, Key: []byte("k1"), Value: []byte(`{"a":1}`), Timestamp: at,
+			Headers: []kgo.RecordHeader{{Key: "trace", Value: []byte("x")}, {Key: "kafka_offset", Value: []byte("forged")}},
+		},
 		{Topic: "clicks", Partition: 3, Offset: 12, Timestamp: at},
 		{Topic: "clicks", Partition: 3, Offset: 13, Value: []byte("two\nlines"), Timestamp: at},
 	}

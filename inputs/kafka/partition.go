@@ -3,8 +3,9 @@ package kafka
 import (
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // partition is one partition while this consumer owns it: it cuts records into ranges, keeps the ranges until they are committed, and knows

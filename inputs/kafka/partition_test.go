@@ -6,10 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // testSession is a session without a client: what it would commit is answered by the test.

@@ -9,11 +9,12 @@ import (
 	"sync"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 // session is the life of one client: one member of the group. It ends when the input closes, or when it can no longer prove what it owns; then

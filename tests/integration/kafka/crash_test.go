@@ -29,56 +29,62 @@ func seed(t *testing.T) uint64 {
 // TestCrashes lets processes die at random steps of the protocol, and by kill -9 at random moments, while the warehouse loses answers and changes its
 // number of shards.
 func TestCrashes(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		s := seed(t)
-		rng := rand.New(rand.NewPCG(s, 3))
-		topic := "crashes"
-		w := newWarehouse(t, s)
-		w.lose, w.refuse = 0.02, 0.02
-		b.createTopic(t, topic, 3, nil)
-		want := b.produce(t, topic, 3, 0, 2000)
-		crashes := 0
-		for life := 0; w.count() < len(want) || life < 12; life++ {
-			require.Less(t, life, 200, "%d of %d rows after %d lives", w.count(), len(want), life)
-			crash := 0.01
-			if life > 30 {
-				crash = 0
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			s := seed(t)
+			rng := rand.New(rand.NewPCG(s, 3))
+			topic := "crashes"
+			w := newWarehouse(t, s)
+			w.lose, w.refuse = 0.02, 0.02
+			b.createTopic(t, topic, 3, nil)
+			want := b.produce(t, topic, 3, 0, 2000)
+			crashes := 0
+			for life := 0; w.count() < len(want) || life < 12; life++ {
+				require.Less(t, life, 200, "%d of %d rows after %d lives", w.count(), len(want), life)
+				crash := 0.01
+				if life > 30 {
+					crash = 0
+				}
+				c := startChild(t, settings{
+					Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
+					// A static member is replaced at once, where a dead dynamic one has to time out first.
+					Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 30ms }\n    ranges_in_flight: 3",
+					Sink:  fmt.Sprintf("    seed: %d\n    crash: %f\n    fail: 0.02\n    delay: 1ms", rng.Uint32(), crash),
+				}.yaml())
+				select {
+				case <-c.done:
+				case <-time.After(time.Duration(400+rng.IntN(1200)) * time.Millisecond):
+					c.kill()
+				}
+				crashes++
+				w.set(func() { w.shards = 1 + rng.IntN(4) })
+				if life < 12 {
+					maps.Copy(want, b.produce(t, topic, 3, 2000+life*50, 50))
+				}
 			}
-			c := startChild(t, settings{
-				Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-				// A static member is replaced at once, where a dead dynamic one has to time out first.
-				Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 30ms }\n    ranges_in_flight: 3",
-				Sink:  fmt.Sprintf("    seed: %d\n    crash: %f\n    fail: 0.02\n    delay: 1ms", rng.Uint32(), crash),
-			}.yaml())
-			select {
-			case <-c.done:
-			case <-time.After(time.Duration(400+rng.IntN(1200)) * time.Millisecond):
-				c.kill()
-			}
-			crashes++
-			w.set(func() { w.shards = 1 + rng.IntN(4) })
-			if life < 12 {
-				maps.Copy(want, b.produce(t, topic, 3, 2000+life*50, 50))
-			}
-		}
-		w.requireExactly(t, want)
-		t.Logf("%d crashes", crashes)
-		w.requireOneCut(t)
-	})
+			w.requireExactly(t, want)
+			t.Logf("%d crashes", crashes)
+			w.requireOneCut(t)
+		})
+	}
 }
 
 // TestCrashBetweenAnyTwoSteps dies once at each step, lets the topic and the layout change, and goes on in another process.
 func TestCrashBetweenAnyTwoSteps(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		for _, step := range []string{"claimed", "prepared", "inserted 0", "inserted 1", "written"} {
-			t.Run(step, func(t *testing.T) {
-				w, want := crashOnce(t, b, "step-"+strings.ReplaceAll(step, " ", "-"), step, "")
-				w.requireAll(t, want)
-				w.requireExactly(t, want)
-				w.requireOneCut(t)
-			})
-		}
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			for _, step := range []string{"claimed", "prepared", "inserted 0", "inserted 1", "written"} {
+				t.Run(step, func(t *testing.T) {
+					w, want := crashOnce(t, b, "step-"+strings.ReplaceAll(step, " ", "-"), step, "")
+					w.requireAll(t, want)
+					w.requireExactly(t, want)
+					w.requireOneCut(t)
+				})
+			}
+		})
+	}
 }
 
 // TestProtocolIsNeeded takes parts of the protocol out of the sink: the same crash then loses or doubles rows.

@@ -99,144 +99,159 @@ func TestPoisonedRangeKeepsItsBoundaries(t *testing.T) {
 
 // TestMetadataLimit has intents of 900 bytes, of which only a few fit; and a limit configured beyond that of the broker.
 func TestMetadataLimit(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		for name, limit := range map[string]int{"as the broker's": 4096, "beyond the broker's": 60000} {
-			t.Run(name, func(t *testing.T) {
-				topic := fmt.Sprint("metadata-", limit)
-				w := newWarehouse(t, 1)
-				b.createTopic(t, topic, 1, nil)
-				want := b.produce(t, topic, 1, 0, 1000)
-				startStream(t, settings{
-					Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-					Input: quick + fmt.Sprintf("\n    ranges_in_flight: 8\n    max_metadata_bytes: %d", limit),
-					// The layouts differ in length, so that they are not stored once.
-					Sink: "    pad: 900\n    delay: 10ms",
-				}.yaml())
-				for i := range 20 {
-					w.set(func() { w.shards = 1 + i%9 })
-					time.Sleep(10 * time.Millisecond)
-				}
-				w.requireAll(t, want)
-				b.requireCommitted(t, topic, topic)
-				w.requireExactly(t, want)
-			})
-		}
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			for name, limit := range map[string]int{"as the broker's": 4096, "beyond the broker's": 60000} {
+				t.Run(name, func(t *testing.T) {
+					topic := fmt.Sprint("metadata-", limit)
+					w := newWarehouse(t, 1)
+					b.createTopic(t, topic, 1, nil)
+					want := b.produce(t, topic, 1, 0, 1000)
+					startStream(t, settings{
+						Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
+						Input: quick + fmt.Sprintf("\n    ranges_in_flight: 8\n    max_metadata_bytes: %d", limit),
+						// The layouts differ in length, so that they are not stored once.
+						Sink: "    pad: 900\n    delay: 10ms",
+					}.yaml())
+					for i := range 20 {
+						w.set(func() { w.shards = 1 + i%9 })
+						time.Sleep(10 * time.Millisecond)
+					}
+					w.requireAll(t, want)
+					b.requireCommitted(t, topic, topic)
+					w.requireExactly(t, want)
+				})
+			}
+		})
+	}
 }
 
 // TestTopicCreatedAgain deletes the topic that is being read, and creates one of the same name with as many records.
 func TestTopicCreatedAgain(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		topic := "again"
-		w := newWarehouse(t, 1)
-		b.createTopic(t, topic, 1, nil)
-		first := b.produce(t, topic, 1, 0, 100)
-		stop := startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-		w.requireAll(t, first)
-		b.requireCommitted(t, topic, topic)
-		stop()
-		_, err := b.admin.DeleteTopics(t.Context(), topic)
-		require.NoError(t, err)
-		require.Eventually(t, func() bool {
-			_, err := b.admin.CreateTopic(t.Context(), 1, 1, nil, topic)
-			return err == nil
-		}, 20*time.Second, 50*time.Millisecond)
-		other := newBroker(t, b.addr) // its client has not seen the old topic
-		second := other.produce(t, topic, 1, 1000, 100)
-		startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-		maps.Copy(second, first)
-		w.requireAll(t, second)
-		w.requireExactly(t, second)
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			topic := "again"
+			w := newWarehouse(t, 1)
+			b.createTopic(t, topic, 1, nil)
+			first := b.produce(t, topic, 1, 0, 100)
+			stop := startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
+			w.requireAll(t, first)
+			b.requireCommitted(t, topic, topic)
+			stop()
+			_, err := b.admin.DeleteTopics(t.Context(), topic)
+			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				_, err := b.admin.CreateTopic(t.Context(), 1, 1, nil, topic)
+				return err == nil
+			}, 20*time.Second, 50*time.Millisecond)
+			other := newBroker(t, b.addr) // its client has not seen the old topic
+			second := other.produce(t, topic, 1, 1000, 100)
+			startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
+			maps.Copy(second, first)
+			w.requireAll(t, second)
+			w.requireExactly(t, second)
+		})
+	}
 }
 
 // TestOffsetsSetByHand moves the group back: what it had read is read, and inserted, again. That is what was asked for.
 func TestOffsetsSetByHand(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		topic := "by-hand"
-		w := newWarehouse(t, 1)
-		b.createTopic(t, topic, 1, nil)
-		want := b.produce(t, topic, 1, 0, 100)
-		conf := settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml()
-		stop := startStream(t, conf)
-		w.requireAll(t, want)
-		b.requireCommitted(t, topic, topic)
-		stop()
-		var offsets kadm.Offsets
-		offsets.Add(kadm.Offset{Topic: topic, Partition: 0, At: 60, LeaderEpoch: -1, Metadata: "moved by an operator"})
-		require.NoError(t, b.admin.CommitAllOffsets(t.Context(), topic, offsets))
-		startStream(t, conf)
-		b.requireCommitted(t, topic, topic)
-		lost, double, strange := w.compare(want)
-		require.Zero(t, lost)
-		require.Equal(t, 40, double)
-		require.Zero(t, strange)
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			topic := "by-hand"
+			w := newWarehouse(t, 1)
+			b.createTopic(t, topic, 1, nil)
+			want := b.produce(t, topic, 1, 0, 100)
+			conf := settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml()
+			stop := startStream(t, conf)
+			w.requireAll(t, want)
+			b.requireCommitted(t, topic, topic)
+			stop()
+			var offsets kadm.Offsets
+			offsets.Add(kadm.Offset{Topic: topic, Partition: 0, At: 60, LeaderEpoch: -1, Metadata: "moved by an operator"})
+			require.NoError(t, b.admin.CommitAllOffsets(t.Context(), topic, offsets))
+			startStream(t, conf)
+			b.requireCommitted(t, topic, topic)
+			lost, double, strange := w.compare(want)
+			require.Zero(t, lost)
+			require.Equal(t, 40, double)
+			require.Zero(t, strange)
+		})
+	}
 }
 
 // TestExpiredRecords deletes records before they were read, some of them in a range that was prepared.
 func TestExpiredRecords(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		topic := "expired"
-		w := newWarehouse(t, 1)
-		b.createTopic(t, topic, 1, nil)
-		b.produce(t, topic, 1, 0, 100)
-		conf := func(sink string) string {
-			return settings{
-				Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Sink: sink,
-				Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 200ms }\n    ranges_in_flight: 1",
-			}.yaml()
-		}
-		<-startChild(t, conf("    crash_at: prepared")).done
-		var cut kadm.Offsets
-		cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 50})
-		_, err := b.admin.DeleteRecords(t.Context(), cut)
-		require.NoError(t, err)
-		want := b.produce(t, topic, 1, 1000, 20)
-		for n := 50; n < 100; n++ {
-			want[row(topic, 0, n, fmt.Appendf(nil, `{"p":0,"n":%d}`, n))] = true
-		}
-		startStream(t, conf(""))
-		w.requireAll(t, want)
-		b.requireCommitted(t, topic, topic)
-		w.requireExactly(t, want)
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			topic := "expired"
+			w := newWarehouse(t, 1)
+			b.createTopic(t, topic, 1, nil)
+			b.produce(t, topic, 1, 0, 100)
+			conf := func(sink string) string {
+				return settings{
+					Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Sink: sink,
+					Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 200ms }\n    ranges_in_flight: 1",
+				}.yaml()
+			}
+			<-startChild(t, conf("    crash_at: prepared")).done
+			var cut kadm.Offsets
+			cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 50})
+			_, err := b.admin.DeleteRecords(t.Context(), cut)
+			require.NoError(t, err)
+			want := b.produce(t, topic, 1, 1000, 20)
+			for n := 50; n < 100; n++ {
+				want[row(topic, 0, n, fmt.Appendf(nil, `{"p":0,"n":%d}`, n))] = true
+			}
+			startStream(t, conf(""))
+			w.requireAll(t, want)
+			b.requireCommitted(t, topic, topic)
+			w.requireExactly(t, want)
+		})
+	}
 }
 
 // TestRecordsExpireWhileReading deletes what a slow pipeline was about to fetch.
 func TestRecordsExpireWhileReading(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		topic := "expire-reading"
-		w := newWarehouse(t, 1)
-		w.refuse = 1
-		b.createTopic(t, topic, 1, nil)
-		want := b.produce(t, topic, 1, 0, 100)
-		startStream(t, settings{
-			Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-			Input: "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1",
-		}.yaml())
-		require.Eventually(t, func() bool { return w.tried() > 0 }, 20*time.Second, time.Millisecond)
-		b.produce(t, topic, 1, 1000, 900)
-		maps.Copy(want, b.produce(t, topic, 1, 2000, 100))
-		var cut kadm.Offsets
-		cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 1000})
-		_, err := b.admin.DeleteRecords(t.Context(), cut)
-		require.NoError(t, err)
-		w.set(func() { w.refuse = 0 })
-		b.requireCommitted(t, topic, topic)
-		for r := range want {
-			var offset int
-			_, err := fmt.Sscanf(r[len(topic)+3:], "%d=", &offset)
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			topic := "expire-reading"
+			w := newWarehouse(t, 1)
+			w.refuse = 1
+			b.createTopic(t, topic, 1, nil)
+			want := b.produce(t, topic, 1, 0, 100)
+			startStream(t, settings{
+				Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
+				Input: "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1",
+			}.yaml())
+			require.Eventually(t, func() bool { return w.tried() > 0 }, 20*time.Second, time.Millisecond)
+			b.produce(t, topic, 1, 1000, 900)
+			maps.Copy(want, b.produce(t, topic, 1, 2000, 100))
+			var cut kadm.Offsets
+			cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 1000})
+			_, err := b.admin.DeleteRecords(t.Context(), cut)
 			require.NoError(t, err)
-			if offset < 100 {
-				delete(want, r) // read before it expired, or not
+			w.set(func() { w.refuse = 0 })
+			b.requireCommitted(t, topic, topic)
+			for r := range want {
+				var offset int
+				_, err := fmt.Sscanf(r[len(topic)+3:], "%d=", &offset)
+				require.NoError(t, err)
+				if offset < 100 {
+					delete(want, r) // read before it expired, or not
+				}
 			}
-		}
-		w.requireAll(t, want)
-		_, double, _ := w.compare(want)
-		require.Zero(t, double)
-		w.requireOneCut(t)
-	})
+			w.requireAll(t, want)
+			_, double, _ := w.compare(want)
+			require.Zero(t, double)
+			w.requireOneCut(t)
+		})
+	}
 }
 
 // TestCommittedOffsetBeyondTheEnd leaves that partition alone, and reads the others.
@@ -262,32 +277,35 @@ func TestCommittedOffsetBeyondTheEnd(t *testing.T) {
 
 // TestTransactions reads committed records only, and passes over the rest.
 func TestTransactions(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		topic := "transactions"
-		w := newWarehouse(t, 1)
-		b.createTopic(t, topic, 1, nil)
-		client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-		require.NoError(t, err)
-		defer client.Close()
-		want := map[string]bool{}
-		for i := range 6 {
-			require.NoError(t, client.BeginTransaction())
-			var records []*kgo.Record
-			for n := range 20 {
-				records = append(records, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "%d-%d", i, n)})
-			}
-			require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
-			require.NoError(t, client.EndTransaction(t.Context(), kgo.TransactionEndTry(i%2 == 0)))
-			for _, r := range records {
-				if i%2 == 0 {
-					want[row(topic, 0, int(r.Offset), r.Value)] = true
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			topic := "transactions"
+			w := newWarehouse(t, 1)
+			b.createTopic(t, topic, 1, nil)
+			client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			require.NoError(t, err)
+			defer client.Close()
+			want := map[string]bool{}
+			for i := range 6 {
+				require.NoError(t, client.BeginTransaction())
+				var records []*kgo.Record
+				for n := range 20 {
+					records = append(records, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "%d-%d", i, n)})
+				}
+				require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
+				require.NoError(t, client.EndTransaction(t.Context(), kgo.TransactionEndTry(i%2 == 0)))
+				for _, r := range records {
+					if i%2 == 0 {
+						want[row(topic, 0, int(r.Offset), r.Value)] = true
+					}
 				}
 			}
-		}
-		startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-		w.requireAll(t, want)
-		w.requireExactly(t, want)
-	})
+			startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
+			w.requireAll(t, want)
+			w.requireExactly(t, want)
+		})
+	}
 }
 
 // TestStartOffsets starts groups without offsets at each kind of place.

@@ -9,13 +9,14 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/benthos-clickhouse/connect/inputs/kafka"
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	_ "github.com/benthos-clickhouse/connect/inputs/kafka"
 
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
@@ -120,10 +121,13 @@ func realBroker(t *testing.T) *broker {
 	return newBroker(t, shared.Kafka.Addr())
 }
 
-// onBrokers runs a test against both brokers.
-func onBrokers(t *testing.T, test func(t *testing.T, b *broker)) {
-	t.Run("kfake", func(t *testing.T) { test(t, fakeBroker(t)) })
-	t.Run("kafka", func(t *testing.T) { test(t, realBroker(t)) })
+// brokers are what a test runs against.
+var brokers = map[string]func(*testing.T) *broker{
+	"kfake": func(t *testing.T) *broker {
+		t.Helper()
+		return fakeBroker(t)
+	},
+	"kafka": realBroker,
 }
 
 func (b *broker) createTopic(t *testing.T, topic string, partitions int32, configs map[string]*string) {

@@ -12,14 +12,18 @@ import (
 
 // TestRebalances lets members of one group come, leave and die while records are produced and the warehouse changes its layout.
 func TestRebalances(t *testing.T) {
-	onBrokers(t, func(t *testing.T, b *broker) {
-		for _, balancer := range []string{"cooperative_sticky", "range"} {
-			t.Run(balancer, func(t *testing.T) { rebalances(t, b, balancer) })
-		}
-	})
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			b := start(t)
+			for _, balancer := range []string{"cooperative_sticky", "range"} {
+				t.Run(balancer, func(t *testing.T) { rebalances(t, b, balancer) })
+			}
+		})
+	}
 }
 
 func rebalances(t *testing.T, b *broker, balancer string) {
+	t.Helper()
 	s := seed(t)
 	rng := rand.New(rand.NewPCG(s, 4))
 	topic := "rebalances-" + balancer

@@ -13,8 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/benthos-clickhouse/connect/delivery"
 )
 
 func init() {
