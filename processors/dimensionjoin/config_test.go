@@ -63,7 +63,7 @@ func TestReferences(t *testing.T) {
 	}
 	for expr, want := range map[string]lookup.FieldRef{
 		"this.sku":             {Path: name("sku")},
-		" this.a.b_c.D1 ":      {Path: name("a", "b_c", "D1")},
+		"this.a.b_c.D1\n":      {Path: name("a", "b_c", "D1")},
 		`this."x.y"."q\"z"`:    {Path: name("x.y", `q"z`)},
 		"this.items.0.id":      {Computed: 0}, // an element or a member: only the document tells
 		"this.sku.uppercase()": {Computed: 1},

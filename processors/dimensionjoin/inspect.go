@@ -19,7 +19,7 @@ type inspector struct{ server *http.Server }
 const inspectPath = "/inspect"
 
 func serveInspect(address string, joiner *lookup.Joiner, log *slog.Logger) (*inspector, error) {
-	listener, err := net.Listen("tcp", address)
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", djFieldInspectAddress, err)
 	}

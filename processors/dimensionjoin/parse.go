@@ -48,12 +48,15 @@ func field[T any](p *parser, get func(path ...string) (T, error), path ...string
 func (p *parser) str(path ...string) string { return field(p, p.conf.FieldString, path...) }
 func (p *parser) int(path ...string) int    { return field(p, p.conf.FieldInt, path...) }
 func (p *parser) bool(path ...string) bool  { return field(p, p.conf.FieldBool, path...) }
+
 func (p *parser) list(path ...string) []string {
 	return field(p, p.conf.FieldStringList, path...)
 }
+
 func (p *parser) strings(path ...string) map[string]string {
 	return field(p, p.conf.FieldStringMap, path...)
 }
+
 func (p *parser) duration(path ...string) time.Duration {
 	return field(p, p.conf.FieldDuration, path...)
 }

@@ -18,9 +18,7 @@ import (
 )
 
 func init() {
-	service.MustRegisterBatchProcessor(Name, Spec(), func(conf *service.ParsedConfig, res *service.Resources) (service.BatchProcessor, error) {
-		return New(conf, res)
-	})
+	service.MustRegisterBatchProcessor(Name, Spec(), New)
 }
 
 // processor is dimension_join.

@@ -88,10 +88,9 @@ func New(o Options) (*Store, error) {
 		OnAtomicDeletion:  forget,
 		Logger:            &otter.NoopLogger{}, // the loader reports its own errors
 	}
-	switch {
-	case o.MaxBytes == 0:
+	if o.MaxBytes == 0 {
 		opts.MaximumSize = o.MaxRows
-	default:
+	} else {
 		// One bound serves for both: an entry weighs at least its share of the bytes that MaxRows entries may have.
 		least := uint32(1)
 		if o.MaxRows > 0 {

@@ -3,6 +3,7 @@ package lookup
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"syscall"
 	"testing"
@@ -27,6 +28,7 @@ func clickstream(n, products int) []Event {
 }
 
 func benchJoiner(b *testing.B, products int) *Joiner {
+	b.Helper()
 	j, sources := newJoiner(b, Config{Dimensions: []Dimension{
 		dim("product", "sku", "name", "category", "brand"),
 		dim("geo", "geo_id", "country", "city"),
@@ -76,6 +78,7 @@ func BenchmarkJoin(b *testing.B) {
 
 // cpuTime is what the process has used: on a shared machine it says more than the time that passed.
 func cpuTime(b *testing.B) int64 {
+	b.Helper()
 	var u syscall.Rusage
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return u.Utime.Nano() + u.Stime.Nano()
@@ -103,6 +106,7 @@ func BenchmarkFloor(b *testing.B) {
 			}
 			arena = append(arena, batch[n].Doc...)
 		}
+		runtime.KeepAlive(arena)
 	}
 	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
 }

@@ -19,6 +19,7 @@ func TestNoJoinSeesThePast(t *testing.T) {
 }
 
 func noJoinSeesThePast(t *testing.T, keyType string) {
+	t.Helper()
 	d := dim("a", "k", "v")
 	d.Full.Enabled = true
 	j, sources := newJoiner(t, Config{Dimensions: []Dimension{d}}, lazily, map[string]string{"a": keyType})

@@ -79,6 +79,7 @@ func randomValue(r *rand.Rand, b *strings.Builder, depth int) {
 }
 
 func differentialJoiner(t testing.TB, conflict Conflict) *Joiner {
+	t.Helper()
 	a := dim("a", "sku", "name", "code")
 	b := dim("b", "geo", "city", "info")
 	b.Source.Target = "nest"

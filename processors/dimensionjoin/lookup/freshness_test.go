@@ -18,6 +18,7 @@ var errDown = errors.New("server down")
 
 // single is a joiner of one dimension "a" on this.k, with a clock that the test moves.
 func single(t testing.TB, change func(*Dimension)) (*Joiner, *memory, *clock) {
+	t.Helper()
 	d := dim("a", "k", "v")
 	if change != nil {
 		change(&d)
@@ -91,8 +92,7 @@ func TestWaitForTheServer(t *testing.T) {
 	j, m, _ := single(t, nil)
 	m.put("x", `1`)
 	m.set(errDown)
-	done := make(chan []string)
-	go func() { done <- joined(t, j, `{"k":"x"}`) }()
+	done := inBackground(t, j, `{"k":"x"}`)
 	require.Eventually(t, func() bool { return j.outage.seen("blocked") }, 10*time.Second, time.Millisecond)
 	m.set(nil)
 	require.Equal(t, []string{`{"k":"x","a_v":1}`}, <-done)
@@ -174,8 +174,7 @@ func TestInvalidateDuringRead(t *testing.T) {
 	m.mu.Lock()
 	m.block = make(chan struct{})
 	m.mu.Unlock()
-	done := make(chan []string)
-	go func() { done <- joined(t, j, `{"k":"x"}`) }()
+	done := inBackground(t, j, `{"k":"x"}`)
 	require.Never(t, func() bool { return len(done) > 0 }, 20*time.Millisecond, time.Millisecond)
 	view.Invalidate("x")
 	close(m.block)

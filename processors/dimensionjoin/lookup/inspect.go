@@ -85,16 +85,20 @@ func (j *Joiner) inspect(ctx context.Context, d *planDim, key map[string]string)
 		out.Cache.FreshFor = time.Duration(max(entry.FreshUntil-now, 0)).Round(time.Millisecond).String()
 		out.Cache.RowState = rowState(versions, entry.Err, versioned)
 	}
-	results, err := d.source.Load(ctx, d.schema, []string{name})
-	if err != nil {
-		out.Database.Error = err.Error()
-		return out, nil
-	}
-	out.Database = rowState(results[name].Versions, results[name].Err, versioned)
+	out.Database = d.now(ctx, name)
 	was, _ := json.Marshal(out.Cache.RowState)
 	is, _ := json.Marshal(out.Database)
 	out.Same = entry != nil && string(was) == string(is)
 	return out, nil
+}
+
+// now is what the database has for a key, or why it cannot be asked.
+func (p *planDim) now(ctx context.Context, key string) RowState {
+	results, err := p.source.Load(ctx, p.schema, []string{key})
+	if err != nil {
+		return RowState{Error: err.Error()}
+	}
+	return rowState(results[key].Versions, results[key].Err, p.Source.AsOf != nil)
 }
 
 func rowState(versions []source.Version, err error, versioned bool) RowState {

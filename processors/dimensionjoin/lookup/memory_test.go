@@ -184,9 +184,31 @@ func events(docs ...string) []Event {
 // joined joins documents and returns what they became; a failed one is "error: …", a dropped one "dropped".
 func joined(t testing.TB, j *Joiner, docs ...string) []string {
 	t.Helper()
-	evs := events(docs...)
-	out, err := j.Join(t.Context(), evs)
+	texts, err := tryJoin(t.Context(), j, docs...)
 	require.NoError(t, err)
+	return texts
+}
+
+// inBackground is joined for a batch that is expected to wait.
+func inBackground(t testing.TB, j *Joiner, docs ...string) chan []string {
+	t.Helper()
+	done := make(chan []string, 1)
+	go func() {
+		texts, err := tryJoin(t.Context(), j, docs...)
+		if err != nil {
+			t.Error(err)
+		}
+		done <- texts
+	}()
+	return done
+}
+
+func tryJoin(ctx context.Context, j *Joiner, docs ...string) ([]string, error) {
+	evs := events(docs...)
+	out, err := j.Join(ctx, evs)
+	if err != nil {
+		return nil, err
+	}
 	texts := make([]string, len(evs))
 	for i := range evs {
 		switch {
@@ -198,7 +220,7 @@ func joined(t testing.TB, j *Joiner, docs ...string) []string {
 			texts[i] = string(out[evs[i].Start:evs[i].End])
 		}
 	}
-	return texts
+	return texts, nil
 }
 
 func quoted(n int) string { return strconv.Quote(strings.Repeat("v", 5) + strconv.Itoa(n)) }

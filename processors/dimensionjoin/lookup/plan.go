@@ -186,13 +186,13 @@ func (p *plan) ready(d int, done []bool) bool {
 	return true
 }
 
-func (d *planDim) fields() []*fieldPlan {
+func (p *planDim) fields() []*fieldPlan {
 	var out []*fieldPlan
-	for i := range d.key {
-		out = append(out, &d.key[i])
+	for i := range p.key {
+		out = append(out, &p.key[i])
 	}
-	if d.timeAt >= 0 {
-		out = append(out, &d.time)
+	if p.timeAt >= 0 {
+		out = append(out, &p.time)
 	}
 	return out
 }

@@ -41,16 +41,16 @@ func (s *Schema) LoggedKey(names []string, values []any, skipped []int) (key str
 }
 
 // logged writes a value of the binlog as the text protocol would.
-func (k *KeyColumn) logged(dst []byte, v any) ([]byte, bool) {
+func (c *KeyColumn) logged(dst []byte, v any) ([]byte, bool) {
 	switch v := v.(type) {
 	case int8:
-		return k.loggedInteger(dst, int64(v)), true
+		return c.loggedInteger(dst, int64(v)), true
 	case int16:
-		return k.loggedInteger(dst, int64(v)), true
+		return c.loggedInteger(dst, int64(v)), true
 	case int32:
-		return k.loggedInteger(dst, int64(v)), true
+		return c.loggedInteger(dst, int64(v)), true
 	case int64:
-		return k.loggedInteger(dst, v), true
+		return c.loggedInteger(dst, v), true
 	case int:
 		return strconv.AppendInt(dst, int64(v), 10), true
 	case string:
@@ -62,9 +62,9 @@ func (k *KeyColumn) logged(dst []byte, v any) ([]byte, bool) {
 	}
 }
 
-func (k *KeyColumn) loggedInteger(dst []byte, v int64) []byte {
-	if !k.Unsigned || v >= 0 {
+func (c *KeyColumn) loggedInteger(dst []byte, v int64) []byte {
+	if !c.Unsigned || v >= 0 {
 		return strconv.AppendInt(dst, v, 10)
 	}
-	return strconv.AppendUint(dst, uint64(v)&(1<<k.Bits-1), 10)
+	return strconv.AppendUint(dst, uint64(v)&(1<<c.Bits-1), 10)
 }

@@ -143,7 +143,7 @@ func (s *Source) probe(ctx context.Context) ([]described, error) {
 	if err != nil {
 		return nil, err
 	}
-	return describe(types), rows.Close()
+	return describe(types), rows.Err()
 }
 
 // named are the columns that the configuration names, or all: an account may be allowed to read only some.
@@ -348,9 +348,9 @@ func (s *Source) selectFrom(schema *Schema) string {
 	return "SELECT " + strings.Join(quoted, ",") + " FROM " + quoteTable(s.cfg.Table)
 }
 
-func (schema *Schema) keyTuple() string {
-	names := make([]string, len(schema.Keys))
-	for i, k := range schema.Keys {
+func (s *Schema) keyTuple() string {
+	names := make([]string, len(s.Keys))
+	for i, k := range s.Keys {
 		names[i] = quote(k.Name)
 	}
 	if len(names) == 1 {

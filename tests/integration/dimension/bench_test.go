@@ -82,6 +82,7 @@ dimensions:
 
 // cpuTime is what the process has used: on a shared machine it says more than the time that passed.
 func cpuTime(b *testing.B) int64 {
+	b.Helper()
 	var u syscall.Rusage
 	require.NoError(b, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
 	return u.Utime.Nano() + u.Stime.Nano()

@@ -181,7 +181,10 @@ func TestBinlogFreshness(t *testing.T) {
 			docs[i] = fmt.Sprintf(`{"k":%d}`, i%keys)
 		}
 		for !stop.Load() {
-			run(t, p, docs...)
+			if _, err := tryRun(t.Context(), p, docs...); err != nil {
+				t.Error(err)
+				return
+			}
 		}
 	}()
 	go func() {
@@ -225,14 +228,14 @@ func TestBinlogAcrossRestarts(t *testing.T) {
 	followSimple(t, p, db, "r")
 	run(t, p, `{"k":1}`, `{"k":2}`)
 
-	own.Kill()
+	require.NoError(t, own.Kill())
 	require.Equal(t, []string{`{"k":1,"v":"one"}`}, run(t, p, `{"k":1}`), "served from the cache")
 	require.NoError(t, own.Start(t.Context()))
 	own.Exec(t, `UPDATE r SET v = 'after the restart' WHERE k = 1`)
 	eventually(t, p, `{"k":1}`, `{"k":1,"v":"after the restart"}`)
 
 	// A change that the follower cannot see any more: it is not connected, and the binlog is purged.
-	own.Kill()
+	require.NoError(t, own.Kill())
 	require.NoError(t, own.Start(t.Context()))
 	own.Exec(t, `UPDATE r SET v = 'unseen' WHERE k = 2; FLUSH BINARY LOGS; FLUSH BINARY LOGS; RESET MASTER`)
 	eventually(t, p, `{"k":2}`, `{"k":2,"v":"unseen"}`)

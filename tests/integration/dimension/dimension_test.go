@@ -49,26 +49,42 @@ func joinWith(t testing.TB, dsn, yaml string) service.BatchProcessor {
 // run joins documents and returns the contents of the messages that came out.
 func run(t testing.TB, p service.BatchProcessor, docs ...string) []string {
 	t.Helper()
-	var out []string
-	for _, msg := range process(t, p, docs...) {
+	out, err := tryRun(t.Context(), p, docs...)
+	require.NoError(t, err)
+	return out
+}
+
+// tryRun is run for goroutines that may not end the test.
+func tryRun(ctx context.Context, p service.BatchProcessor, docs ...string) (out []string, err error) {
+	batch, err := tryProcess(ctx, p, docs...)
+	for _, msg := range batch {
 		b, err := msg.AsBytes()
-		require.NoError(t, err)
+		if err != nil {
+			return nil, err
+		}
 		out = append(out, string(b))
 	}
-	return out
+	return out, err
 }
 
 func process(t testing.TB, p service.BatchProcessor, docs ...string) service.MessageBatch {
 	t.Helper()
+	batch, err := tryProcess(t.Context(), p, docs...)
+	require.NoError(t, err)
+	return batch
+}
+
+func tryProcess(ctx context.Context, p service.BatchProcessor, docs ...string) (service.MessageBatch, error) {
 	batch := make(service.MessageBatch, len(docs))
 	for i, d := range docs {
 		batch[i] = service.NewMessage([]byte(d))
 	}
-	batches, err := p.ProcessBatch(t.Context(), batch)
-	require.NoError(t, err)
-	if len(batches) == 0 {
-		return nil
+	batches, err := p.ProcessBatch(ctx, batch)
+	if err != nil || len(batches) == 0 {
+		return nil, err
 	}
-	require.Len(t, batches, 1, "one batch in, one batch out")
-	return batches[0]
+	if len(batches) != 1 {
+		return nil, fmt.Errorf("one batch went in, %d came out", len(batches))
+	}
+	return batches[0], nil
 }

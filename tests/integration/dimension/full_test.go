@@ -33,6 +33,7 @@ cache: { ttl: 1h, missing_ttl: 1h, refresh_after: 0s }
 		require.Equal(t, before, rowsRead(t, db, "full_t"))
 	})
 	change := func(t *testing.T, p service.BatchProcessor) {
+		t.Helper()
 		n := time.Now().UnixNano()
 		run(t, p, `{"k":7}`, `{"k":-7}`)
 		server.Exec(t, fmt.Sprintf(`UPDATE full_t SET v = '%d' WHERE k = 7; REPLACE INTO full_t (k, v) VALUES (-7, '%d')`, n%1e12, n%1e12))

@@ -2,7 +2,6 @@ package dimension
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -215,12 +214,24 @@ func TestRecords(t *testing.T) {
 		offsets   []int64
 		errs      map[int]string
 	}{
-		{"'null'", []string{`{"id":1,"v":"one"}`, "{\n\"id\":2,\"v\":null}", ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
-			[]int64{100, 101, 102, 103, 104, 105}, map[int]string{2: "joining dimensions", 3: `key "x" cannot match`}},
-		{"drop", []string{`{"id":1,"v":"one"}`, ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
-			[]int64{100, 102, 103, 104, 105}, map[int]string{1: "joining dimensions", 2: `key "x" cannot match`}},
-		{"error", []string{`{"id":1,"v":"one"}`, "{\n\"id\":2}", ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
-			[]int64{100, 101, 102, 103, 104, 105}, map[int]string{1: "there is no row", 2: "joining dimensions", 3: `key "x" cannot match`}},
+		{
+			"'null'",
+			[]string{`{"id":1,"v":"one"}`, "{\n\"id\":2,\"v\":null}", ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
+			[]int64{100, 101, 102, 103, 104, 105},
+			map[int]string{2: "joining dimensions", 3: `key "x" cannot match`},
+		},
+		{
+			"drop",
+			[]string{`{"id":1,"v":"one"}`, ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
+			[]int64{100, 102, 103, 104, 105},
+			map[int]string{1: "joining dimensions", 2: `key "x" cannot match`},
+		},
+		{
+			"error",
+			[]string{`{"id":1,"v":"one"}`, "{\n\"id\":2}", ``, `{"id":"x"}`, `{"id":3,"v":"three"}`, `{"id":1,"v":"one"}`},
+			[]int64{100, 101, 102, 103, 104, 105},
+			map[int]string{1: "there is no row", 2: "joining dimensions", 3: `key "x" cannot match`},
+		},
 	} {
 		t.Run(tc.onMissing, func(t *testing.T) {
 			p := join(t, fmt.Sprintf(`
@@ -290,7 +301,7 @@ dimensions: [ { name: str, table: str, key: { id: this.id }, target: row } ]
 	require.Equal(t, map[string]any{"id": 1, "x": "y"}, object, "a structure that others hold is not touched")
 	require.JSONEq(t, `{"id":1,"row":{"v":{"a":[1]},"n":1.50}}`, content(t, got[0]))
 	require.JSONEq(t, `{"id":1,"x":"y","row":{"v":{"a":[1]},"n":1.50}}`, content(t, got[1]))
-	require.True(t, errors.Is(got[2].GetError(), lookup.ErrNotObject))
+	require.ErrorIs(t, got[2].GetError(), lookup.ErrNotObject)
 }
 
 // shown is how an error prints a key.

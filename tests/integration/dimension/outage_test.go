@@ -30,7 +30,13 @@ func through(t testing.TB, addr string) string {
 func later(t testing.TB, p service.BatchProcessor, docs ...string) chan []string {
 	t.Helper()
 	out := make(chan []string, 1)
-	go func() { out <- run(t, p, docs...) }()
+	go func() {
+		texts, err := tryRun(t.Context(), p, docs...)
+		if err != nil {
+			t.Error(err)
+		}
+		out <- texts
+	}()
 	return out
 }
 
@@ -39,7 +45,7 @@ func TestServerDownAtStart(t *testing.T) {
 	own.Exec(t, `CREATE TABLE s (k INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO s VALUES (1,'one')`)
 	for _, load := range []string{"lazy", "full"} {
 		t.Run(load, func(t *testing.T) {
-			own.Kill()
+			require.NoError(t, own.Kill())
 			p := joinWith(t, own.DSN(), fmt.Sprintf(`
 dsn: "$DSN"
 dimensions: [ { name: s, table: s, key: { k: this.k }, load: %s } ]
@@ -78,7 +84,7 @@ cache: { ttl: 50ms, refresh_after: 0s, missing_ttl: 50ms, max_stale: 1h, jitter:
 `)
 	want := []string{`{"k":1,"v":"one"}`, `{"k":9,"v":null}`}
 	require.Equal(t, want, run(t, p, `{"k":1}`, `{"k":9}`))
-	own.Kill()
+	require.NoError(t, own.Kill())
 	time.Sleep(100 * time.Millisecond) // past the ttl
 	for range 20 {
 		require.Equal(t, want, run(t, p, `{"k":1}`, `{"k":9}`), "stale rows serve")
@@ -183,7 +189,11 @@ dimensions: [ { name: s, table: st, key: { k: this.k } } ]
 				for i := range docs {
 					docs[i] = fmt.Sprintf(`{"k":%d}`, (start+i+thread*17)%keys)
 				}
-				for i, got := range run(t, p, docs...) {
+				texts, err := tryRun(t.Context(), p, docs...)
+				if err != nil {
+					t.Error(err)
+				}
+				for i, got := range texts {
 					k := (start + i + thread*17) % keys
 					if want := fmt.Sprintf(`{"k":%d,"v":%d}`, k, 2*k); got != want {
 						t.Errorf("have %s, want %s", got, want)
