@@ -211,15 +211,6 @@ func rejection(i int, err error) Rejection {
 	return r
 }
 
-// rows is how many rows the cut holds.
-func (c *cut) rows() int {
-	n := 0
-	for _, p := range c.parts {
-		n += len(p.rows)
-	}
-	return n
-}
-
 // release gives the blocks back; none may be in use.
 func (c *cut) release() {
 	for _, p := range c.parts {

@@ -58,7 +58,6 @@ type promise struct {
 	j        *job
 	prepared delivery.Prepared
 	pinned   bool // recorded before this Write: blocks of it may have landed
-	checked  bool
 }
 
 // key names the range and the sink in this process.

@@ -42,11 +42,12 @@ func TestNoTwoBlocksShareAName(t *testing.T) {
 
 func TestBackoffDoublesWithinItsBounds(t *testing.T) {
 	r := Retries{InitialInterval: 100 * time.Millisecond, MaxInterval: time.Second}
-	for n, most := range []time.Duration{100, 200, 400, 800, 1000, 1000} {
+	for n, millis := range []int{100, 200, 400, 800, 1000, 1000} {
+		most := time.Duration(millis) * time.Millisecond
 		for range 100 {
 			d := r.backoff(n + 1)
-			require.LessOrEqual(t, d, most*time.Millisecond)
-			require.GreaterOrEqual(t, d, most*time.Millisecond/2)
+			require.LessOrEqual(t, d, most)
+			require.GreaterOrEqual(t, d, most/2)
 		}
 	}
 	require.LessOrEqual(t, r.backoff(1<<20), time.Second)

@@ -118,8 +118,10 @@ func (w *Writer) resume(t *target, source Source) *job {
 // job takes up where the progress ends. With the same columns the same blocks are cut again, and those that landed are recognised by
 // name; otherwise only the records that are not settled are cut, under other names.
 func (p progress) job(source Source, t *target) *job {
-	j := &job{source: source, layout: p.layout, naming: p.naming, sequence: p.sequence, cuts: p.cuts,
-		settled: p.settled, landed: p.landed, result: p.result, digest: p.digest}
+	j := &job{
+		source: source, layout: p.layout, naming: p.naming, sequence: p.sequence, cuts: p.cuts,
+		settled: p.settled, landed: p.landed, result: p.result, digest: p.digest,
+	}
 	if j.whole = t == p.target; !j.whole {
 		j.cuts++
 	}
@@ -132,7 +134,9 @@ func (w *Writer) keepProgress(j *job) {
 		return
 	}
 	if f, ok := fingerprint(j.source); ok {
-		w.unfinished.put(f, progress{layout: j.layout, target: j.target, naming: j.naming, sequence: j.sequence, cuts: j.cuts,
-			digest: j.digest, settled: j.settled, landed: j.landed, result: j.result})
+		w.unfinished.put(f, progress{
+			layout: j.layout, target: j.target, naming: j.naming, sequence: j.sequence, cuts: j.cuts,
+			digest: j.digest, settled: j.settled, landed: j.landed, result: j.result,
+		})
 	}
 }

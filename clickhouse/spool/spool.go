@@ -181,16 +181,19 @@ func Stat(path string) (Entry, error) {
 		return Entry{}, fmt.Errorf("reading spool file: %w", err)
 	}
 	e := Entry{Path: path, Bytes: int64(len(data))}
+	if e.Header, err = checkHeader(data); err != nil {
+		e.Header, e.Err = Header{}, &CorruptError{Path: path, Reason: err.Error()}
+	}
+	return e, nil
+}
+
+// checkHeader reads the header and compares the size of what follows it.
+func checkHeader(data []byte) (Header, error) {
 	h, frame, err := decodeHeader(data)
 	if err == nil && int64(len(frame)) != h.Size {
 		err = errCutOff
 	}
-	if err != nil {
-		e.Err = &CorruptError{Path: path, Reason: err.Error()}
-		return e, nil
-	}
-	e.Header = h
-	return e, nil
+	return h, err
 }
 
 // escapeGlob keeps a directory's own name from being read as a pattern.

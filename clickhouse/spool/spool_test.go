@@ -19,8 +19,10 @@ func block(t *testing.T, rows int) (Header, proto.Input) {
 		name.Append(string(rune('a' + i%26)))
 		tag.Append("tag")
 	}
-	h := Header{Database: "dw", Table: "events_local", Shard: 1, Layout: []byte{1, 2, 3}, Name: "g/t/0/1-2/dw.events_local/2",
-		Cluster: "events_cluster", Written: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "shard 2 was away", Rows: rows}
+	h := Header{
+		Database: "dw", Table: "events_local", Shard: 1, Layout: []byte{1, 2, 3}, Name: "g/t/0/1-2/dw.events_local/2",
+		Cluster: "events_cluster", Written: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Reason: "shard 2 was away", Rows: rows,
+	}
 	return h, proto.Input{{Name: "id", Data: id}, {Name: "name", Data: name}, {Name: "tag", Data: tag}}
 }
 

@@ -186,9 +186,16 @@ func describe(out io.Writer, e spool.Entry, err error) {
 	h := e.Header
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, line := range [][2]string{
-		{"table", h.Database + "." + h.Table}, {"cluster", h.Cluster}, {"shard", fmt.Sprint(h.Shard + 1)}, {"replica", h.Replica},
-		{"name", h.Name}, {"rows", fmt.Sprint(h.Rows)}, {"size", humanize.IBytes(uint64(e.Bytes))},
-		{"written", h.Written.Format(time.RFC3339)}, {"may have landed", fmt.Sprint(h.Sent)}, {"reason", h.Reason},
+		{"table", h.Database + "." + h.Table},
+		{"cluster", h.Cluster},
+		{"shard", fmt.Sprint(h.Shard + 1)},
+		{"replica", h.Replica},
+		{"name", h.Name},
+		{"rows", fmt.Sprint(h.Rows)},
+		{"size", humanize.IBytes(uint64(e.Bytes))},
+		{"written", h.Written.Format(time.RFC3339)},
+		{"may have landed", fmt.Sprint(h.Sent)},
+		{"reason", h.Reason},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(w, "  %s\t%s\n", line[0], line[1])

@@ -138,17 +138,17 @@ func (o *output) lookBefore() error {
 		return c.Close()
 	}
 	if permanent(err) {
-		return oneLine{err}
+		return oneLineError{err}
 	}
 	return nil
 }
 
-// oneLine shows an error that joins several as a log or a terminal wants it.
-type oneLine struct{ error }
+// oneLineError shows an error that joins several as a log or a terminal wants it.
+type oneLineError struct{ error }
 
-func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+func (e oneLineError) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
 
-func (e oneLine) Unwrap() error { return e.error }
+func (e oneLineError) Unwrap() error { return e.error }
 
 // open connects to the cluster and prepares the writer.
 func (o *output) open(ctx context.Context, log *slog.Logger) (*cluster.Cluster, *insert.Writer, error) {
@@ -180,7 +180,7 @@ func (o *output) Connect(ctx context.Context) error {
 	defer o.mu.Unlock()
 	if w := o.writer.Load(); w != nil {
 		if err := w.Ready(ctx); err != nil {
-			return oneLine{err}
+			return oneLineError{err}
 		}
 		return nil
 	}
@@ -189,7 +189,7 @@ func (o *output) Connect(ctx context.Context) error {
 		if permanent(err) {
 			return o.stop(err)
 		}
-		return fmt.Errorf("waiting for ClickHouse: %w", oneLine{err})
+		return fmt.Errorf("waiting for ClickHouse: %w", oneLineError{err})
 	}
 	o.cluster = c
 	o.writer.Store(w)
@@ -198,7 +198,7 @@ func (o *output) Connect(ctx context.Context) error {
 
 // stop ends the pipeline with one line that says why.
 func (o *output) stop(err error) error {
-	o.log.Errorf("Stopping, because no retry can cure this: %v", oneLine{err})
+	o.log.Errorf("Stopping, because no retry can cure this: %v", oneLineError{err})
 	return service.ErrEndOfInput
 }
 
@@ -229,13 +229,13 @@ func (o *output) answer(ctx context.Context, err error) error {
 	case permanent(err):
 		// Nothing goes on until somebody acts. The engine has no way to end a pipeline from here: each of its goroutines would have to
 		// be given a batch to answer for.
-		return o.holdBack(ctx, oneLine{err}, o.conf.insert.Retries.MaxInterval)
+		return o.holdBack(ctx, oneLineError{err}, o.conf.insert.Retries.MaxInterval)
 	}
 	wait := o.conf.insert.Retries.MaxInterval
 	if n := o.failed.Add(1); n < 16 {
 		wait = min(o.conf.insert.Retries.InitialInterval<<(n-1), wait)
 	}
-	return o.holdBack(ctx, oneLine{err}, wait)
+	return o.holdBack(ctx, oneLineError{err}, wait)
 }
 
 // holdBack answers with the error after a while: the engine has no backoff of its own for writes that fail.

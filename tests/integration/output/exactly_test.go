@@ -217,7 +217,7 @@ func TestARestartUnderARange(t *testing.T) {
 	case err := <-done:
 		require.Fail(t, "no reply was lost", "%v", err)
 	}
-	servers.Nodes[1][0].Kill()
+	require.NoError(t, servers.Nodes[1][0].Kill())
 	require.NoError(t, servers.Nodes[1][0].Start(context.Background()))
 	proxies[1].Set(proxy.Pass)
 	require.NoError(t, <-done)

@@ -91,7 +91,7 @@ func TestAServerThatRestartsLosesNothing(t *testing.T) {
 	killed := make(chan error, 1)
 	for i := range batches {
 		if i == 10 {
-			node.Kill()
+			require.NoError(t, node.Kill())
 			go func() { killed <- node.Start(context.Background()) }()
 		}
 		require.Equal(t, 500, write(t, w, events(i*500, i*500+500)).Inserted)

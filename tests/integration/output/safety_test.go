@@ -71,6 +71,7 @@ func withProvenance(o *insert.Options) { o.Columns = provenance }
 
 // A process inserts a range and dies before the commit; the next owner inserts it again.
 func crashAfterTheInsert(t *testing.T) landed {
+	t.Helper()
 	db := tables(t)
 	l := newLedger().lease(0, 1000)
 	writeRange(t, open(t, db), rangeOf(0, 1000), l)
@@ -80,6 +81,7 @@ func crashAfterTheInsert(t *testing.T) landed {
 
 // Between crash and recovery the weights of the cluster change, so that rows belong to other shards.
 func resizedAfterACrash(t *testing.T) landed {
+	t.Helper()
 	db := tables(t)
 	l := newLedger().lease(0, 1000)
 	half(t, db, l)
@@ -90,6 +92,7 @@ func resizedAfterACrash(t *testing.T) landed {
 
 // The replica that has the block is away when the range is written again.
 func anotherReplicaAfterACrash(t *testing.T) landed {
+	t.Helper()
 	proxies, db, w := replicated(t, "replicas")
 	l := newLedger().lease(0, 100)
 	writeRange(t, w, rangeOf(0, 100), l)
@@ -103,6 +106,7 @@ func anotherReplicaAfterACrash(t *testing.T) landed {
 
 // The reply of a block that landed is lost, and another replica is there to take it.
 func lostReply(t *testing.T) landed {
+	t.Helper()
 	proxies, db, w := replicated(t, "replicas")
 	write(t, w, events(0, 100))
 	requests := 0
@@ -117,6 +121,7 @@ func lostReply(t *testing.T) landed {
 
 // The join that the sharding key comes from answers otherwise after the crash.
 func anotherJoinAfterACrash(t *testing.T) landed {
+	t.Helper()
 	db := tables(t)
 	l := newLedger().lease(0, 1000)
 	half(t, db, l)
@@ -130,6 +135,7 @@ func anotherJoinAfterACrash(t *testing.T) landed {
 
 // An owner that was frozen wakes up after another one has written the range with a table that has forgotten its name meanwhile.
 func frozenOwner(t *testing.T) landed {
+	t.Helper()
 	db := tables(t)
 	frozen := open(t, db)
 	kafka := newLedger()

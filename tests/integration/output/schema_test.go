@@ -29,8 +29,12 @@ func TestUnknownMembersBecomeColumns(t *testing.T) {
 		`{"id":1,"city":"Ulm","age":7,"_internal":1}`, `{"id":2,"score":0.5,"tags":["a"],"nothing":null}`, `{"id":3,"city":null,"flag":true}`,
 	})
 	require.Equal(t, [][]string{
-		{"age", "Nullable(Int64)"}, {"city", "Nullable(String)"}, {"flag", "Nullable(Bool)"}, {"id", "UInt64"},
-		{"score", "Nullable(Float64)"}, {"tags", "Array(Nullable(String))"},
+		{"age", "Nullable(Int64)"},
+		{"city", "Nullable(String)"},
+		{"flag", "Nullable(Bool)"},
+		{"id", "UInt64"},
+		{"score", "Nullable(Float64)"},
+		{"tags", "Array(Nullable(String))"},
 	}, servers.Servers[1].Query(t, "SELECT name, type FROM system.columns WHERE database = '"+db+"' AND table = 'events_local' ORDER BY name"))
 	require.Equal(t, [][]string{{"1", "Ulm", "7", "-1"}, {"2", "", "-1", "0.5"}, {"3", "", "-1", "-1"}},
 		servers.Servers[0].Query(t, "SELECT id, ifNull(city, ''), ifNull(age, -1), ifNull(score, -1) FROM "+db+".events ORDER BY id"), "the Distributed table has them too")

@@ -227,7 +227,7 @@ func TestStreamShardKilledAndStartedAgain(t *testing.T) {
 	started := make(chan error, 1)
 	for i := range batches {
 		if i == 5 {
-			node.Kill()
+			require.NoError(t, node.Kill())
 			go func() {
 				time.Sleep(time.Second)
 				started <- node.Start(context.Background())

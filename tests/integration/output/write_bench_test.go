@@ -13,6 +13,7 @@ const benchRows = 50000
 
 // nullTables take rows and keep nothing, so that what is measured is the connector's side.
 func nullTables(b *testing.B) string {
+	b.Helper()
 	db := database(b)
 	servers.Exec(b, fmt.Sprintf(`
 		CREATE TABLE %[1]s.events_local (id UInt64, user_id UInt64, session String, at DateTime64(3, 'UTC'), url String, referrer String,
