@@ -6,6 +6,7 @@ func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
 		Beta().
 		Categories("Services").
+		Version("0.1.0").
 		Summary("Reads Kafka in offset ranges that survive a crash, so that an output which can drop a repeated range ends up with every record exactly once.").
 		Description(description).
 		Fields(connectionFields()...).
@@ -35,7 +36,7 @@ A batch that fails is delivered again with the same records, after a backoff (` 
 ranges are under way the partition is paused. Do not split, merge or re-batch between this input and an exactly-once output: the output refuses such batches. A processor may drop messages.
 
 ` + "`records_per_message`" + ` above 1 puts several records into one message, newline-delimited, which saves most of the engine's cost per message. Only processors that know the metadata key ` + "`kafka_records`" + ` can work
-on such messages record by record (` + "`dimension_join`" + `), and so does the output ` + "`clickhouse_native`" + `. A record without a value becomes an empty line.
+on such messages record by record (` + "`dimension_join`" + `), and so does the output ` + "`clickhouse_native`" + `. A record without a value becomes an empty line, and headers are left out.
 
 ### Metadata
 
