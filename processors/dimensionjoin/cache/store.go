@@ -196,7 +196,9 @@ func (l loader) BulkLoad(ctx context.Context, keys []Key) (map[Key]*Entry, error
 	generation := l.view.generation.Load()
 	results, err := l.load(ctx, names)
 	if err != nil {
-		l.view.fail(l.view.store.Now())
+		if ctx.Err() == nil { // else it was not the server that gave up
+			l.view.fail(l.view.store.Now())
+		}
 		return nil, err
 	}
 	l.view.recover()

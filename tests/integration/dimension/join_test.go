@@ -1,6 +1,7 @@
 package dimension
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -238,11 +239,14 @@ func TestRecords(t *testing.T) {
 dsn: "$DSN"
 dimensions: [ { name: rec, table: rec, key: { id: this.id }, on_missing: %s } ]
 `, tc.onMissing))
-			batches, err := p.ProcessBatch(t.Context(), service.MessageBatch{packed(values...), packed(values[0]), packed()})
+			type lease struct{}
+			leased := packed(values...).WithContext(context.WithValue(t.Context(), lease{}, "held"))
+			batches, err := p.ProcessBatch(t.Context(), service.MessageBatch{leased, packed(values[0]), packed()})
 			require.NoError(t, err)
 			require.Len(t, batches, 1)
 			require.Len(t, batches[0], 3)
 			msg := batches[0][0]
+			require.Equal(t, "held", msg.Context().Value(lease{}), "the context goes on to the output")
 			require.NoError(t, msg.GetError())
 			v, ok := msg.MetaGetMut(delivery.MetaRecords)
 			require.True(t, ok)
