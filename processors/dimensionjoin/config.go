@@ -140,7 +140,7 @@ func dimensionFields() []*service.ConfigField {
 		service.NewStringField(djFieldDimTable).
 			Description("The table, as `table` or `database.table`.").Default(""),
 		service.NewStringField(djFieldDimQuery).
-			Description("Instead of a table, a query with the placeholder `{keys}` where the list of keys goes. Its result has to have the key columns under their names.").
+			Description("Instead of a table, a query with the placeholder `{keys}` where the list of keys goes. Its result has to have the key columns under their names. Several key columns are compared in the order of the alphabet: `WHERE (country, sku) IN {keys}`.").
 			Example("SELECT p.sku, p.name, b.name AS brand FROM product p JOIN brand b USING (brand_id) WHERE p.sku IN {keys}").
 			Default(""),
 		service.NewStringMapField(djFieldDimKey).

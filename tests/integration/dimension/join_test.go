@@ -81,6 +81,19 @@ dimensions:
 	require.ErrorContains(t, batch[3].GetError(), "expected string")
 }
 
+func TestQueryWithSeveralKeys(t *testing.T) {
+	server.Exec(t, `
+		CREATE OR REPLACE TABLE q2 (a VARCHAR(10), b INT, v INT, PRIMARY KEY (a, b));
+		INSERT INTO q2 VALUES ('x', 1, 10), ('x', 2, 20), ('?', 1, 30)`)
+	p := join(t, `
+dsn: "$DSN"
+dimensions:
+  - { name: q2, query: "SELECT a, b, v FROM q2 WHERE (a, b) IN {keys} AND '?' <> ''", key: { b: this.b, a: this.a } }
+`)
+	require.Equal(t, []string{`{"a":"x","b":2,"v":20}`, `{"a":"?","b":1,"v":30}`, `{"a":"x","b":3,"v":null}`},
+		run(t, p, `{"a":"x","b":2}`, `{"a":"?","b":1}`, `{"a":"x","b":3}`))
+}
+
 func content(t testing.TB, msg *service.Message) string {
 	t.Helper()
 	b, err := msg.AsBytes()
