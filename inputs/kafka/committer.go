@@ -153,12 +153,17 @@ func (p *partition) onlyOpen(l *lease) bool {
 }
 
 // fence runs when kgo has chosen the generation to commit under, which cannot change before the answer. What was proposed for a partition that is
-// no longer ours is taken out: under the new generation Kafka would accept it. A commit by another member than the one that was assigned the partitions is not sent at all.
+// no longer ours is taken out: under the new generation Kafka would accept it. A commit by another member than the one that was assigned the partitions is
+// not sent at all, and neither is one after a commit that may still arrive.
 func (s *session) fence(req *kmsg.OffsetCommitRequest, proposals map[topicPart]*proposal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
 		return s.err
+	}
+	if s.pulse.unanswered() {
+		go s.fail(ErrCommitAmbiguous)
+		return ErrCommitAmbiguous
 	}
 	if req.MemberID != s.memberID {
 		go s.fail(ErrMemberReplaced)

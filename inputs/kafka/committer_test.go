@@ -2,12 +2,14 @@ package kafka
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/benthos-clickhouse/connect/delivery"
@@ -219,4 +221,28 @@ func TestIntentNobodyWaitsForIsWithdrawn(t *testing.T) {
 	require.NoError(t, <-done)
 	pinned, _ := a.Pinned("db.t")
 	require.Equal(t, "new", string(pinned.Layout))
+}
+
+func TestNothingIsCommittedAfterAnUnansweredCommit(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	s.memberID = "me"
+	feed(p, 0, 10)
+	s.settle(s.testPop(t), nil)
+	req := kmsg.NewPtrOffsetCommitRequest()
+	req.MemberID = "me"
+	topics := []kmsg.OffsetCommitRequestTopic{{Topic: "clicks", Partitions: []kmsg.OffsetCommitRequestTopicPartition{{}}}}
+	sent := func() { s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyOffsetCommit, 100, 0, 0, nil) }
+	answered := func() { s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, keyOffsetCommit, 100, 0, 0, nil) }
+
+	sent()
+	answered()
+	req.Topics = slices.Clone(topics)
+	require.NoError(t, s.fence(req, s.propose()))
+	sent() // kgo sends it again when the connection dies, and that one is answered
+	sent()
+	answered()
+	req.Topics = slices.Clone(topics)
+	require.ErrorIs(t, s.fence(req, s.propose()), ErrCommitAmbiguous)
+	<-s.failed
 }

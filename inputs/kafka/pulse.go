@@ -21,6 +21,8 @@ type pulse struct {
 	sent      atomic.Int64
 	last      atomic.Int64
 	ambiguous func(error) // told of a commit that may have been received and was not answered
+
+	commitsSent, commitsAnswered atomic.Int64
 }
 
 var (
@@ -30,7 +32,10 @@ var (
 )
 
 // OnBrokerWrite implements kgo.HookBrokerWrite.
-func (p *pulse) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+func (p *pulse) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, written int, _, _ time.Duration, err error) {
+	if key == keyOffsetCommit && written > 0 {
+		p.commitsSent.Add(1)
+	}
 	if err == nil && (key == keyHeartbeat || key == keySyncGroup) {
 		p.sent.Store(int64(p.now()))
 	}
@@ -38,10 +43,17 @@ func (p *pulse) OnBrokerWrite(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.
 
 // OnBrokerRead implements kgo.HookBrokerRead.
 func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.Duration, err error) {
+	if err == nil && key == keyOffsetCommit {
+		p.commitsAnswered.Add(1)
+	}
 	if err == nil && (key == keyHeartbeat || key == keySyncGroup) {
 		p.last.Store(p.sent.Load())
 	}
 }
+
+// unanswered tells, while no commit is under way, whether one was sent whose answer never came. kgo sends such a commit again by itself, and may
+// say so here (OnBrokerE2E) only after it has told the caller that the second one succeeded.
+func (p *pulse) unanswered() bool { return p.commitsSent.Load() != p.commitsAnswered.Load() }
 
 // OnBrokerE2E implements kgo.HookBrokerE2E.
 func (p *pulse) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) {
