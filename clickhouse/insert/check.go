@@ -13,6 +13,9 @@ import (
 // and an insert takes its time.
 const windowMargin = time.Minute
 
+// fewBlocks is a window that a busy table may fill within the minutes that a takeover takes.
+const fewBlocks = 1000
+
 // check finds out, before the first batch, whether the tables can keep what delivery promises. Under auto that is asked again
 // with the first range.
 func (w *Writer) check(ctx context.Context, l *cluster.Layout, columns []string) error {
@@ -45,6 +48,10 @@ func (w *Writer) checkExactly(ctx context.Context, l *cluster.Layout) error {
 	}
 	w.window.Store(int64(window))
 	w.checked = l
+	if d.Blocks < fewBlocks {
+		w.log.Warn("the table remembers few inserted blocks: a range that is finished after a crash may have been forgotten by then if other inserts are frequent; "+
+			"raise replicated_deduplication_window or non_replicated_deduplication_window", "table", w.sink, "blocks", d.Blocks)
+	}
 	if t := w.target.Load(); !d.Replicated && t != nil && !t.traceable() {
 		w.log.Warn("a server killed in the middle of an insert may remember a block that it lost, and the table does not keep where rows come from, so this cannot be found out; "+
 			"add columns for @kafka_topic, @kafka_partition and @kafka_offset, or use a Replicated engine", "table", w.sink)

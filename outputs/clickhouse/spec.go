@@ -100,6 +100,11 @@ A shard that fails is retried inside the output, with jitter; the shards that ha
 What only a person can mend (a wrong password, a missing privilege, an unsupported column type) is refused when the pipeline starts. When it happens later, every batch fails, the log says what to do each
 ` + "`retries.max_interval`" + `, and nothing is lost.
 
+### Memory
+
+Each of the ` + "`max_in_flight`" + ` batches holds its messages, and one block per shard of about the rows' size in ClickHouse's native format; each connection that is or was in use keeps two buffers of the largest block that it has
+sent, until it has been idle for a minute. In all about ` + "`max_in_flight × (batch in JSON + 3 × batch in native format)`" + `, times what the Go runtime lets garbage grow (` + "`GOGC`, `GOMEMLIMIT`" + `).
+
 ### Metrics
 
 ` + "`clickhouse_native_rows_total`, `_bytes_total`, `_blocks_total`, `_insert_latency_ns`" + ` and ` + "`_spooled_rows_total`" + ` per shard; ` + "`_retries_total`" + ` per shard and action; ` + "`_rejected_rows_total`" + `.

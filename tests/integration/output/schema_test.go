@@ -19,6 +19,7 @@ func evolving(max int) func(*insert.Options) {
 }
 
 func small(t *testing.T) string {
+	t.Helper()
 	return tablesOf(t, "id UInt64", "id")
 }
 
