@@ -13,9 +13,6 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-// faultEvery is the mean time between faults.
-const faultEvery = 5 * time.Second
-
 // fault is one kind of harm. do makes it and returns what ends it, run after length; target is what no other fault may
 // touch meanwhile, so that whatever was killed is the thing that is started again.
 type fault struct {
@@ -32,7 +29,7 @@ var faults = []fault{
 	{"connector killed", 6, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		return "first", short(rng, 0, time.Second),
 			func(context.Context) error { w.first.Kill(); return nil },
-			func(context.Context) error { return w.first.Start() }
+			func(context.Context) error { return w.start(w.first) }
 	}},
 	{"connector frozen past its session", 2, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		return "first", short(rng, 7*time.Second, 12*time.Second),
@@ -91,6 +88,10 @@ var faults = []fault{
 	{"black hole", 3, proxyFault(func(p *proxy.Proxy, _ *rand.Rand) { p.Set(proxy.BlackHole) })},
 	{"connections refused", 2, proxyFault(func(p *proxy.Proxy, _ *rand.Rand) { p.Set(proxy.Refuse) })},
 	{"connections delayed", 3, proxyFault(func(p *proxy.Proxy, rng *rand.Rand) { p.Delay(short(rng, 20*time.Millisecond, 400*time.Millisecond)) })},
+	{"Kafka connections cut", 2, kafkaFault(func(p *proxy.Proxy) { p.Cut() })},
+	{"Kafka connection cut before the reply", 3, kafkaFault(func(p *proxy.Proxy) { p.CutBeforeReply() })},
+	{"Kafka replies dropped", 2, kafkaFault(func(p *proxy.Proxy) { p.Set(proxy.DropReplies) })},
+	{"Kafka black hole", 1, kafkaFault(func(p *proxy.Proxy) { p.Set(proxy.BlackHole) })},
 	{"cluster resized", 1, func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
 		return "all nodes", 0, w.resize, nil
 	}},
@@ -107,12 +108,23 @@ func proxyFault(do func(*proxy.Proxy, *rand.Rand)) func(*world, *rand.Rand) (str
 		}
 		return fmt.Sprintf("proxy %d", i), short(rng, 500*time.Millisecond, 6*time.Second),
 			func(context.Context) error { do(p, rng); return nil },
-			func(context.Context) error {
-				p.Set(proxy.Pass)
-				p.Delay(0)
-				return nil
-			}
+			func(context.Context) error { pass(p); return nil }
 	}
+}
+
+// kafkaFault breaks what the connectors say to the broker; who produces and counts talks to it directly.
+func kafkaFault(do func(*proxy.Proxy)) func(*world, *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
+	return func(w *world, rng *rand.Rand) (string, time.Duration, func(context.Context) error, func(context.Context) error) {
+		return "Kafka proxy", short(rng, 500*time.Millisecond, 10*time.Second),
+			func(context.Context) error { do(w.kafka); return nil },
+			func(context.Context) error { pass(w.kafka); return nil }
+	}
+}
+
+// pass ends a fault.
+func pass(p *proxy.Proxy) {
+	p.Delay(0)
+	p.Set(proxy.Pass)
 }
 
 // resize adds the spare node as a third shard; after that it changes the new shard's weight. Taking a shard away is an
@@ -139,8 +151,8 @@ func (w *world) resize(ctx context.Context) error {
 func (w *world) breakThings(ctx context.Context, rng *rand.Rand, r *Report) error {
 	kinds := w.kinds()
 	for r.FaultCount < w.opts.Faults {
-		pause := time.Duration(rng.ExpFloat64() * float64(faultEvery))
-		if err := w.sleep(ctx, min(pause, 3*faultEvery)); err != nil {
+		pause := time.Duration(rng.ExpFloat64() * float64(w.opts.Every))
+		if err := w.sleep(ctx, min(pause, 3*w.opts.Every)); err != nil {
 			return err
 		}
 		f := pick(kinds, rng)
@@ -158,10 +170,8 @@ func (w *world) breakThings(ctx context.Context, rng *rand.Rand, r *Report) erro
 		}
 		r.Faults[f.kind]++
 		r.FaultCount++
-		if w.opts.Out != nil {
-			fmt.Fprintf(w.opts.Out, "%s %3d/%d  %s: %s for %s, %d events produced\n", time.Now().Format("15:04:05.000"),
-				r.FaultCount, w.opts.Faults, target, f.kind, length.Round(time.Millisecond), w.produced.Load())
-		}
+		fmt.Fprintf(w.out, "%s %3d/%d  %s: %s for %s, %d events produced\n", time.Now().Format("15:04:05.000"),
+			r.FaultCount, w.opts.Faults, target, f.kind, length.Round(time.Millisecond), w.produced.Load())
 		if err := do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", f.kind, err)
 		}

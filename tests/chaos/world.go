@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -22,13 +20,9 @@ import (
 )
 
 const (
-	shards     = 2
-	replicas   = 2
-	spare      = shards * replicas // index of the node that a resize adds as a third shard
-	partitions = 4
-	topic      = "events"
-	group      = "chaos"
-	products   = 500
+	shards   = 2
+	replicas = 2
+	spare    = shards * replicas // index of the node that a resize adds as a third shard
 )
 
 const tables = `
@@ -49,12 +43,15 @@ type world struct {
 	opts     Options
 	dir      string
 	cluster  *services.Cluster
-	proxies  []*proxy.Proxy // one per ClickHouse node, then MySQL's
+	out      io.Writer
+	proxies  []*proxy.Proxy // one for each ClickHouse node
 	mysql    *proxy.Proxy
+	kafka    *proxy.Proxy
 	config   string
 	mu       sync.Mutex
 	first    *connector.Process
 	second   *connector.Process // nil while there is one consumer only
+	lives    atomic.Int64       // of connectors
 	resized  int                // how often
 	healing  sync.WaitGroup     // faults whose end is still to come
 	busy     map[string]bool
@@ -64,14 +61,21 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, opts Options, dir string) (*world, error) {
-	w := &world{opts: opts, dir: dir, busy: map[string]bool{}, errs: make(chan error, 64)}
-	var err error
+	w := &world{opts: opts, dir: dir, out: opts.Out, busy: map[string]bool{}, errs: make(chan error, 64)}
+	behind, err := connector.FreeAddr()
+	if err != nil {
+		return nil, err
+	}
+	if w.kafka, err = proxy.New(behind); err != nil {
+		return nil, err
+	}
 	w.cluster, err = services.Start(ctx, services.Options{
 		ClickHouse: true, Shards: shards, Replicas: replicas, Nodes: spare + 1,
-		Kafka: true, KafkaPartitions: partitions, MariaDB: true,
-		Dir: filepath.Join(dir, "servers"), Log: writerOr(opts.Out),
+		Kafka: true, KafkaPartitions: partitions, KafkaListeners: map[string]string{behind: w.kafka.Addr()}, MariaDB: true,
+		Dir: filepath.Join(dir, "servers"), Log: opts.Out,
 	})
 	if err != nil {
+		w.kafka.Close()
 		return nil, err
 	}
 	if err := w.prepare(ctx); err != nil {
@@ -99,7 +103,7 @@ func (w *world) prepare(ctx context.Context) error {
 	if err := w.dimensions(ctx); err != nil {
 		return err
 	}
-	if err := w.createTopic(ctx); err != nil {
+	if err := w.createTopics(ctx); err != nil {
 		return err
 	}
 	if err := w.writeConfig(); err != nil {
@@ -112,7 +116,13 @@ func (w *world) prepare(ctx context.Context) error {
 // consumer starts a process of the binary.
 func (w *world) consumer(name string) (*connector.Process, error) {
 	p := &connector.Process{Binary: w.opts.Binary, Config: w.config, Env: w.opts.Env, LogPath: filepath.Join(w.dir, "connect-"+name+".log")}
-	return p, p.Start()
+	return p, w.start(p)
+}
+
+// start begins another life of a connector.
+func (w *world) start(p *connector.Process) error {
+	w.lives.Add(1)
+	return p.Start()
 }
 
 func (w *world) dimensions(ctx context.Context) error {
@@ -125,18 +135,20 @@ func (w *world) dimensions(ctx context.Context) error {
 			"INSERT INTO dim_product VALUES "+strings.Join(rows, ", "))
 }
 
-func (w *world) createTopic(ctx context.Context) error {
+func (w *world) createTopics(ctx context.Context) error {
 	admin, closeAdmin, err := w.admin()
 	if err != nil {
 		return err
 	}
 	defer closeAdmin()
-	res, err := admin.CreateTopic(ctx, partitions, 1, nil, topic)
-	if err == nil {
-		err = res.Err
-	}
-	if err != nil {
-		return fmt.Errorf("creating topic %s: %w", topic, err)
+	for _, name := range []string{topic, deadTopic, copyTopic} {
+		res, err := admin.CreateTopic(ctx, partitions, 1, nil, name)
+		if err == nil {
+			err = res.Err
+		}
+		if err != nil {
+			return fmt.Errorf("creating topic %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -148,110 +160,6 @@ func (w *world) admin() (*kadm.Client, func(), error) {
 	}
 	return kadm.NewClient(client), client.Close, nil
 }
-
-// writeConfig makes the pipeline: the one of config/clickstream.yaml in small, with deadlines short enough for a frozen
-// node to be noticed within the run, and every ClickHouse connection through a proxy.
-func (w *world) writeConfig() error {
-	var addressMap strings.Builder
-	for i, n := range w.cluster.Servers {
-		fmt.Fprintf(&addressMap, "      %q: %q\n", n.Addr(), w.proxies[i].Addr())
-	}
-	dsn := strings.Replace(w.cluster.MySQL.DSN(), w.cluster.MySQL.Addr(), w.mysql.Addr(), 1)
-	text := fmt.Sprintf(`
-http: { enabled: false }
-input:
-  kafka_exactly_once:
-    seed_brokers: [ %q ]
-    topics: [ %s ]
-    consumer_group: %s
-    session_timeout: 6s
-    heartbeat_interval: 2s
-    range: { count: 2000, period: 200ms }
-pipeline:
-  processors:
-    - dimension_join:
-        dsn: %q
-        dimensions:
-          - { name: product, table: dim_product, key: { sku: this.sku }, columns: [ name ], prefix: product_ }
-output:
-  clickhouse_native:
-    addresses: [ %q, %q ]
-    database: chaos
-    table: events
-    address_map:
-%s    dial_timeout: 2s
-    stall_timeout: 3s
-    insert_timeout: 10s
-    topology_refresh: 2s
-    delivery: exactly_once
-    columns:
-      - { name: kafka_topic, from: '@kafka_topic' }
-      - { name: kafka_partition, from: '@kafka_partition' }
-      - { name: kafka_offset, from: '@kafka_offset' }
-    retries: { initial_interval: 50ms, max_interval: 1s }
-shutdown_timeout: 10s
-`, w.cluster.Kafka.Addr(), topic, group, dsn, w.cluster.Servers[0].Addr(), w.cluster.Servers[2].Addr(), addressMap.String())
-	w.config = filepath.Join(w.dir, "chaos.yaml")
-	if err := os.WriteFile(w.config, []byte(text), 0o600); err != nil {
-		return err
-	}
-	if out, err := exec.Command(w.opts.Binary, "lint", w.config).CombinedOutput(); err != nil {
-		return fmt.Errorf("linting the pipeline: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// produce writes the events, each once, spread over the faults; when these are over it hurries.
-func (w *world) produce(ctx context.Context) error {
-	client, err := kgo.NewClient(
-		kgo.SeedBrokers(w.cluster.Kafka.Addr()), kgo.DefaultProduceTopic(topic),
-		kgo.ProducerLinger(20*time.Millisecond), kgo.RecordDeliveryTimeout(0), kgo.MaxBufferedRecords(20_000),
-	)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	// Faults come every faultEvery on the average: the stream should last as long as they do.
-	perTick := max(1, int(float64(w.opts.Events)/(float64(max(1, w.opts.Faults))*faultEvery.Seconds()*20)))
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	var failed atomic.Pointer[error]
-	for id := 0; id < w.opts.Events; {
-		for n := 0; n < perTick && id < w.opts.Events; n++ {
-			rec := &kgo.Record{Value: event(id), Key: []byte(strconv.Itoa(id % 10_007))}
-			client.Produce(ctx, rec, func(_ *kgo.Record, err error) {
-				if err != nil {
-					failed.CompareAndSwap(nil, &err)
-				}
-				w.produced.Add(1)
-			})
-			id++
-		}
-		if w.fast.Load() {
-			continue
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	if err := client.Flush(ctx); err != nil {
-		return err
-	}
-	if err := failed.Load(); err != nil {
-		return *err
-	}
-	return nil
-}
-
-// event is event number id; its content follows from its number.
-func event(id int) []byte {
-	return fmt.Appendf(nil, `{"id":%d,"user_id":%d,"ts":"2026-03-01T10:%02d:%02d.%03dZ","sku":"sku-%d","amount":%d,"tags":["t%d","x"]}`,
-		id, id%10_007, id/60%60, id%60, id%1000, id%(products+10), id%997, id%7)
-}
-
-func (w *world) hurry() { w.fast.Store(true) }
 
 // drain waits until the group has committed the end of the topic.
 func (w *world) drain(ctx context.Context) error {
@@ -280,62 +188,6 @@ func (w *world) drain(ctx context.Context) error {
 	}
 }
 
-// count compares the tables of all nodes with what was produced.
-func (w *world) count(ctx context.Context, r *Report) error {
-	all := func(table string) string {
-		var addrs []string
-		for _, n := range w.cluster.Servers {
-			addrs = append(addrs, n.Addr())
-		}
-		return fmt.Sprintf("remote('%s', chaos.%s)", strings.Join(addrs, ","), table)
-	}
-	n := w.cluster.Servers[0]
-	var distinct int64
-	for _, q := range []struct {
-		query string
-		into  *int64
-	}{
-		{"SELECT count() FROM " + all("events_local"), &r.Rows},
-		{"SELECT uniqExact(id) FROM " + all("events_local"), &distinct},
-		{"SELECT sum(events) FROM " + all("per_user_local"), &r.ViewRows},
-		{fmt.Sprintf("SELECT countIf(product_name IS DISTINCT FROM if(id %% %d < %d, concat('Product ', toString(id %% %d)), NULL)) FROM %s",
-			products+10, products, products+10, all("events_local")), &r.WrongJoins},
-	} {
-		rows, err := n.QueryContext(ctx, q.query)
-		if err != nil {
-			return fmt.Errorf("counting: %w", err)
-		}
-		if *q.into, err = strconv.ParseInt(rows[0][0], 10, 64); err != nil {
-			return fmt.Errorf("counting: %w", err)
-		}
-	}
-	r.Losses, r.Duplicates = r.Events-distinct, r.Rows-distinct
-	if r.Losses == 0 && r.Duplicates == 0 {
-		return nil
-	}
-	return w.examples(ctx, r, all("events_local"))
-}
-
-func (w *world) examples(ctx context.Context, r *Report, table string) error {
-	n := w.cluster.Servers[0]
-	for what, query := range map[string]string{
-		"lost": fmt.Sprintf("SELECT number FROM numbers(%d) WHERE number NOT IN (SELECT id FROM %s) LIMIT 5", r.Events, table),
-		"double": fmt.Sprintf(`SELECT id, groupArray((_shard_num, kafka_partition, kafka_offset)) FROM %s
-			GROUP BY id HAVING count() > 1 ORDER BY id LIMIT 5`, table),
-		"double by partition": fmt.Sprintf(`SELECT kafka_partition, min(kafka_offset), max(kafka_offset), count() FROM
-			(SELECT kafka_partition, kafka_offset, count() AS c FROM %s GROUP BY 1, 2 HAVING c > 1) GROUP BY 1`, table),
-	} {
-		rows, err := n.QueryContext(ctx, query)
-		if err != nil {
-			return fmt.Errorf("looking for examples: %w", err)
-		}
-		for _, row := range rows {
-			r.Examples = append(r.Examples, what+": "+strings.Join(row, " "))
-		}
-	}
-	return nil
-}
-
 func (w *world) close() {
 	for _, c := range []*connector.Process{w.first, w.second} {
 		if c != nil {
@@ -348,6 +200,7 @@ func (w *world) close() {
 	if w.mysql != nil {
 		w.mysql.Close()
 	}
+	w.kafka.Close()
 	w.cluster.Stop()
 }
 
@@ -358,11 +211,4 @@ func (w *world) keepLogs(to string) {
 	for _, log := range logs {
 		_ = os.Rename(log, filepath.Join(to, filepath.Base(log)))
 	}
-}
-
-func writerOr(out io.Writer) io.Writer {
-	if out == nil {
-		return io.Discard
-	}
-	return out
 }

@@ -21,10 +21,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 )
 
-// Build makes the static binary from the repository at root, as `make build` does, and returns its path.
-func Build(ctx context.Context, root, dir string) (string, error) {
+// Build makes the static binary from the repository at root, as `make build` does but for the build tags, and returns its path.
+func Build(ctx context.Context, root, dir string, tags ...string) (string, error) {
 	binary := filepath.Join(dir, "connect")
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w -X main.Version=test", "-o", binary, "./cmd/connect")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", strings.Join(tags, ","),
+		"-ldflags", "-s -w -X main.Version=test", "-o", binary, "./cmd/connect")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

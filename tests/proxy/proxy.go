@@ -49,7 +49,10 @@ type Proxy struct {
 	onRequest atomic.Pointer[func(n int)]
 }
 
-type pair struct{ client, server net.Conn }
+type pair struct {
+	client, server net.Conn
+	torn           atomic.Bool // bytes of it were dropped: what follows would not fit
+}
 
 func (p *pair) close() {
 	abort(p.client)
@@ -222,7 +225,7 @@ func (p *Proxy) forward(pair *pair, request bool) {
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buf)
-		if n > 0 && !p.deliver(to, buf[:n], request) {
+		if n > 0 && !p.deliver(pair, to, buf[:n], request) {
 			return
 		}
 		if err != nil {
@@ -231,8 +234,9 @@ func (p *Proxy) forward(pair *pair, request bool) {
 	}
 }
 
-// deliver passes a chunk on, or does to it what the mode says; false ends the direction.
-func (p *Proxy) deliver(to net.Conn, chunk []byte, request bool) bool {
+// deliver passes a chunk on, or does to it what the mode says; false ends the direction. A connection that lost bytes is not taken up
+// again, because no network does that: its peers would read one message's end as another's beginning.
+func (p *Proxy) deliver(pair *pair, to net.Conn, chunk []byte, request bool) bool {
 	if d := time.Duration(p.delay.Load()); d > 0 {
 		time.Sleep(d)
 	}
@@ -242,7 +246,14 @@ func (p *Proxy) deliver(to net.Conn, chunk []byte, request bool) bool {
 		}
 	}
 	if p.is(BlackHole) || p.is(DropReplies) && !request {
+		pair.torn.Store(true)
 		return true
+	}
+	if pair.torn.Load() && !p.is(DropReplies) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		pair.close()
+		return false
 	}
 	if !request {
 		if p.cutReply.CompareAndSwap(true, false) {

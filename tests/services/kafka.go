@@ -159,6 +159,12 @@ func (c *Cluster) kafkaProperties(b *Broker, controllerPort int) string {
 		// Memory of the compaction thread, 128 MiB otherwise.
 		"log.cleaner.dedupe.buffer.size": "4194304",
 	}
+	for i, listen := range slices.Sorted(maps.Keys(c.opts.KafkaListeners)) {
+		name := fmt.Sprintf("FURTHER%d", i+1)
+		properties["listeners"] += "," + name + "://" + listen
+		properties["advertised.listeners"] += "," + name + "://" + c.opts.KafkaListeners[listen]
+		properties["listener.security.protocol.map"] += "," + name + ":PLAINTEXT"
+	}
 	maps.Copy(properties, c.opts.KafkaProperties)
 	var text strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(properties)) {

@@ -45,6 +45,8 @@ type Options struct {
 	KafkaPartitions int
 	// KafkaProperties are added to server.properties.
 	KafkaProperties map[string]string
+	// KafkaListeners are further listeners: host:port to listen on → host:port to tell clients, such as that of a proxy.
+	KafkaListeners map[string]string
 	// MySQLDatabase is created and is what MySQL.DSN points to; "dimensions" by default.
 	MySQLDatabase string
 

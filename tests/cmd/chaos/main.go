@@ -47,6 +47,8 @@ func run(ctx context.Context) error {
 	flag.IntVar(&opts.Events, "events", 2_000_000, "events to produce")
 	flag.IntVar(&opts.Faults, "faults", 200, "faults to make")
 	flag.DurationVar(&opts.Limit, "limit", 30*time.Minute, "end of the run")
+	flag.DurationVar(&opts.Every, "every", 5*time.Second, "mean time between faults")
+	flag.StringVar(&opts.Variant, "variant", chaos.Plain, "the pipeline: "+strings.Join(chaos.Variants, ", "))
 	only := flag.String("only", "", "kinds of faults, comma-separated; all by default")
 	asJSON := flag.Bool("json", false, "print the report as JSON")
 	flag.Usage = func() {
@@ -73,7 +75,7 @@ func run(ctx context.Context) error {
 }
 
 func print(r *chaos.Report) {
-	fmt.Printf("%-40s %d\n", "seed", r.Seed)
+	fmt.Printf("%-40s %d\n%-40s %s\n", "seed", r.Seed, "variant", r.Variant)
 	for _, kind := range slices.Sorted(maps.Keys(r.Faults)) {
 		fmt.Printf("  %-38s %d\n", kind, r.Faults[kind])
 	}
@@ -81,8 +83,10 @@ func print(r *chaos.Report) {
 		what string
 		n    int64
 	}{
-		{"faults", int64(r.FaultCount)}, {"events", r.Events}, {"rows", r.Rows}, {"counted by the materialized view", r.ViewRows},
-		{"duplicates", r.Duplicates}, {"losses", r.Losses}, {"wrong joins", r.WrongJoins}, {"seconds", int64(r.Seconds)},
+		{"faults", int64(r.FaultCount)}, {"lives of connectors", r.Lives}, {"events", r.Events}, {"rows", r.Rows}, {"counted by the materialized view", r.ViewRows},
+		{"duplicates", r.Duplicates}, {"losses", r.Losses}, {"wrong joins", r.WrongJoins},
+		{"events that cannot be inserted", r.Dead}, {"  in the dead letter topic", r.DeadLetters}, {"  more than once", r.RepeatedLetters},
+		{"seconds", int64(r.Seconds)},
 	} {
 		fmt.Printf("%-40s %d\n", l.what, l.n)
 	}
