@@ -75,7 +75,6 @@ func (b *Bench) Compare(ctx context.Context, revision, baseBinary string) (out [
 			c.add(pair[baseBinary], pair[b.opts.Binary])
 			say(b.opts.Out, "%s: %.2f to %.2f µs/row", s.Name, pair[b.opts.Binary].CPUMicros, pair[baseBinary].CPUMicros)
 		}
-		slices.Sort(c.Ratios)
 		out = append(out, c)
 	}
 	if len(out) == 0 {
@@ -86,7 +85,9 @@ func (b *Bench) Compare(ctx context.Context, revision, baseBinary string) (out [
 
 func (c *Comparison) add(base, here *Result) {
 	c.Base, c.Here = append(c.Base, base.CPUMicros), append(c.Here, here.CPUMicros)
-	c.Ratios = append(c.Ratios, here.CPUMicros/base.CPUMicros)
+	ratio := here.CPUMicros / base.CPUMicros
+	at, _ := slices.BinarySearch(c.Ratios, ratio)
+	c.Ratios = slices.Insert(c.Ratios, at, ratio)
 	c.BasePeak, c.HerePeak = max(c.BasePeak, base.PeakBytes), max(c.HerePeak, here.PeakBytes)
 }
 

@@ -110,8 +110,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if floor := r.Floor(s.Join); floor > 0 {
 			ratio = fmt.Sprintf("%.2f", s.NetMicros/floor)
 		}
-		fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%.2f\t%s\t%.0f\t%.0f\t%.2f\t%.1f\t\n",
-			s.Scenario, s.BytesPerRow, s.CPUMicros, s.NetMicros, ratio, s.RowsPerSecond, float64(s.PeakBytes)/1e6, s.AllocsPerRow, s.FirstInsert)
+		speed := "-" // when everything was committed at once
+		if s.RowsPerSecond > 0 {
+			speed = fmt.Sprintf("%.0f", s.RowsPerSecond)
+		}
+		fmt.Fprintf(tw, "%s\t%.0f\t%.2f\t%.2f\t%s\t%s\t%.0f\t%.2f\t%.1f\t\n",
+			s.Scenario, s.BytesPerRow, s.CPUMicros, s.NetMicros, ratio, speed, float64(s.PeakBytes)/1e6, s.AllocsPerRow, s.FirstInsert)
 	}
 	if err := tw.Flush(); err != nil {
 		return err

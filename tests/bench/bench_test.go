@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/tests/connector"
+	"github.com/benthos-clickhouse/connect/tests/demo"
+)
+
+// The embedded servers and the stages run in other processes of this test's binary.
+func TestMain(m *testing.M) {
+	var err error
+	switch {
+	case len(os.Args) > 1 && os.Args[1] == "embedded":
+		err = demo.ServeEmbedded()
+	case len(os.Args) > 1 && os.Args[1] == "stage":
+		err = ServeStage(context.Background(), os.Args[2:])
+	default:
+		os.Exit(m.Run())
+	}
+	if err != nil {
+		os.Stderr.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+}
+
+// A run of everything at a size that says nothing about speed: the figures are there, and add up.
+func TestBench(t *testing.T) {
+	dir := t.TempDir()
+	binary, err := connector.Build(t.Context(), "../..", dir)
+	require.NoError(t, err)
+	b, err := New(t.Context(), Options{
+		Rows: 3000, Binary: binary, Root: "../..", Out: t.Output(), Profile: filepath.Join(dir, "profiles"),
+		Only: []string{"one record a message", "MergeTree, exactly once"},
+	})
+	require.NoError(t, err)
+	defer b.Close()
+	r, err := b.Run(t.Context())
+	require.NoError(t, err)
+	require.Len(t, r.Results, 2)
+	for _, res := range r.Results {
+		require.Positive(t, res.NetMicros, res.Scenario)
+		require.Greater(t, res.CPUMicros, res.NetMicros)
+		require.Positive(t, res.PeakBytes)
+		require.Positive(t, res.AllocsPerRow)
+		require.InDelta(t, 515, res.BytesPerRow, 30)
+	}
+	for _, name := range []string{"send", BaselineNames[1]} {
+		s, err := b.stage(t.Context(), name)
+		require.NoError(t, err)
+		require.Positive(t, s.CPUMicros)
+		r.Stages = append(r.Stages, s)
+	}
+	heaps, err := filepath.Glob(filepath.Join(dir, "profiles", "*.allocs.pprof"))
+	require.NoError(t, err)
+	require.Len(t, heaps, 2)
+	checkSaved(t, r)
+}
+
+func checkSaved(t *testing.T, r *Report) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, r.Save(dir))
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	require.NoError(t, err)
+	var again Report
+	require.NoError(t, json.Unmarshal(text, &again))
+	require.Equal(t, r.Results, again.Results)
+	for _, name := range []string{"results.txt", "cpu_per_row.svg"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		require.Contains(t, string(text), r.Results[0].Scenario)
+	}
+}
+
+func TestBudgetsSayWhatWasReached(t *testing.T) {
+	r := &Report{Results: []*Result{
+		{Scenario: "standard", NetMicros: 1.9, PeakBytes: 310e6, FirstInsert: 1},
+		{Scenario: "no join", NetMicros: 1.5},
+	}}
+	met := map[string]bool{}
+	for _, b := range r.Budgets() {
+		met[b.What] = b.Met()
+	}
+	require.Equal(t, map[string]bool{
+		"many records a message, three dimensions": true, "three cached dimensions": true, "peak memory": false, "start to first commit": true,
+	}, met)
+	var out bytes.Buffer
+	require.NoError(t, r.WriteTable(&out))
+	require.Contains(t, out.String(), "310.00 of 300.00 MB  NOT MET")
+}
+
+func TestCompareIsPairByPair(t *testing.T) {
+	c := &Comparison{Scenario: "standard", BaseRevision: "v1"}
+	for _, pair := range [][2]float64{{2, 1}, {10, 6}, {4, 4}} {
+		c.add(&Result{CPUMicros: pair[0]}, &Result{CPUMicros: pair[1]})
+	}
+	require.Equal(t, []float64{0.5, 0.6, 1}, c.Ratios)
+	require.Equal(t, 0.6, c.Median())
+	var out bytes.Buffer
+	require.NoError(t, WriteComparisons(&out, []*Comparison{c}))
+	require.Contains(t, out.String(), "0.600")
+}
+
+// Every shape is still JSON, and has the columns that its table has.
+func TestShapes(t *testing.T) {
+	docs := events()[:3]
+	for _, s := range Scenarios() {
+		var event map[string]any
+		require.NoError(t, json.Unmarshal(newShaper(s.Shape).apply(bytes.Clone(docs[0])), &event), s.Name)
+		want := map[Shape]int{Narrow: 5, Wide: 200, Nested: 21 - 9 + 3}[s.Shape]
+		if want == 0 {
+			want = 21
+		}
+		require.Len(t, event, want, s.Name)
+	}
+}
