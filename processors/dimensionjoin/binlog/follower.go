@@ -183,7 +183,7 @@ func (f *Follower) lost(err error) error {
 func (f *Follower) syncerConfig(s server) replication.BinlogSyncerConfig {
 	host, port, err := net.SplitHostPort(f.config.Addr)
 	if err != nil {
-		host, port = f.config.Addr, "3306"
+		host, port = f.config.Addr, "0" // a socket's path
 	}
 	n, _ := strconv.ParseUint(port, 10, 16)
 	c := replication.BinlogSyncerConfig{
