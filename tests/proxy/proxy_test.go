@@ -128,6 +128,13 @@ func TestBlackHole(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.Empty(t, read)
 	p.Set(proxy.Pass)
+	c.say("torn\n")
+	_, err = c.hear(long)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Empty(t, read, "a connection with a hole in it goes on")
+
+	c = dial(t, p)
 	c.say("found\n")
 	require.Equal(t, "found\n", <-read)
 }
