@@ -92,6 +92,14 @@ func (b *Block) rollback(last int) {
 	}
 }
 
+// Truncate leaves the first rows and takes the others out: rows that belong together go in together or not at all.
+func (b *Block) Truncate(rows int) {
+	b.rows = rows
+	for i := range b.cols {
+		b.cols[i].truncate(rows)
+	}
+}
+
 // Rows returns how many rows the block holds.
 func (b *Block) Rows() int { return b.rows }
 
@@ -108,12 +116,7 @@ func (b *Block) Bytes() int {
 }
 
 // Reset empties the block and keeps its memory.
-func (b *Block) Reset() {
-	b.rows = 0
-	for i := range b.cols {
-		b.cols[i].truncate(0)
-	}
-}
+func (b *Block) Reset() { b.Truncate(0) }
 
 // Input is the block as ch-go takes it. It stays the same slice over the block's life; what it shows are the rows of the moment.
 func (b *Block) Input() proto.Input { return b.input }

@@ -26,6 +26,12 @@ func Meta(name string) Source { return Source{kind: fromMeta, name: name} }
 // Computed is value i of Reader.SetComputed.
 func Computed(i int) Source { return Source{kind: fromComputed, index: i} }
 
+// DocumentPath is the path of a Source made by Path, or the zero value's.
+func (s Source) DocumentPath() (path string, ok bool) { return s.name, s.kind == fromPath }
+
+// MetaName is the name of a Source made by Meta.
+func (s Source) MetaName() (name string, ok bool) { return s.name, s.kind == fromMeta }
+
 // Provenance says which Kafka record a row came from. The zero value says that it came from none.
 type Provenance struct {
 	Topic       string

@@ -16,6 +16,8 @@ type part struct {
 	name    string
 	block   *column.Block
 	rows    []int32 // rows[i] is the record in row i of the block
+	checked int     // rows at the last look at its size
+	split   []piece // rows whose records have rows in other parts too
 }
 
 // cut is a batch taken apart into blocks.
@@ -41,6 +43,8 @@ type cutter struct {
 	open   [][]*part // by shard: the parts still taking rows, one for each set of omitted columns
 	count  []int     // by shard: parts begun
 	keys   []column.Value
+	change *expander // nil where a record is a row
+	filled []*part   // for each row of the record at hand
 }
 
 // cut reads the records that are not settled yet. Records that cannot be read are rejected on the way.
@@ -58,7 +62,12 @@ func (w *Writer) cut(j *job, t *target) (*cut, error) {
 		cut:  &cut{target: t, byShard: make([][]*part, shards)},
 		open: make([][]*part, shards), count: make([]int, shards), keys: make([]column.Value, len(t.keys)),
 	}
+	j.router = router
 	defer t.giveReader(c.reader)
+	if t.changes != nil {
+		c.change = t.changes.take(t, router, c.reader)
+		defer t.changes.give(c.change)
+	}
 	if err := c.run(); err != nil {
 		c.cut.release()
 		return nil, err
@@ -83,33 +92,46 @@ func (c *cutter) run() error {
 			continue
 		}
 		rec.reset()
-		shard, omitted, err := c.place(i, &rec)
-		if err == nil {
-			err = c.add(i, shard, omitted)
-		}
+		err := c.record(i, &rec)
 		if errors.Is(err, ErrTooLarge) {
 			return err
 		}
 		if err != nil {
-			shard, omitted = -1, 0
 			c.j.reject(rejection(i, err))
+			c.digest(i, &rec, nowhere, 0)
 		}
-		c.digest(i, &rec, shard, omitted)
 	}
 	return nil
 }
 
-// add appends the record that was read to its block.
-func (c *cutter) add(i, shard int, omitted uint64) error {
+// record reads record i and appends what it has to its blocks, all of it or nothing.
+func (c *cutter) record(i int, rec *Record) error {
+	if c.change != nil {
+		return c.rows(i, rec)
+	}
+	shard, omitted, err := c.place(i, rec)
+	if err != nil {
+		return err
+	}
+	p, err := c.add(i, shard, omitted)
+	if err != nil {
+		return err
+	}
+	c.digest(i, rec, shard, omitted)
+	return c.bound(p)
+}
+
+// add appends the row that was read to its block.
+func (c *cutter) add(i, shard int, omitted uint64) (*part, error) {
 	if c.w.opts.AddColumns != nil {
 		c.notice()
 	}
 	p := c.part(shard, omitted)
 	if err := p.block.Append(c.reader); err != nil {
-		return err
+		return nil, err
 	}
 	p.rows = append(p.rows, int32(i))
-	return c.bound(p)
+	return p, nil
 }
 
 // place reads record i and finds out where it goes.
@@ -169,7 +191,8 @@ func (e *sizeError) Unwrap() error { return ErrTooLarge }
 func (c *cutter) bound(p *part) error {
 	n := len(p.rows)
 	full := n >= c.w.opts.MaxBlockRows
-	if !full && n%checkEvery == 0 {
+	if !full && n-p.checked >= checkEvery {
+		p.checked = n
 		full = p.block.Bytes() >= c.w.opts.MaxBlockBytes
 	}
 	if !full {
@@ -187,6 +210,9 @@ func (c *cutter) bound(p *part) error {
 	}
 	return nil
 }
+
+// nowhere is the shard of a record that has no row.
+const nowhere = -1
 
 // digest condenses where each record goes, rejected ones included: a second attempt that would cut other blocks must not use the
 // names of the first.
@@ -228,9 +254,14 @@ func (j *job) rebuild(t *target, p *part, rows []int32, name string) (*part, err
 	defer t.giveReader(r)
 	again := t.takePart(p.omitted)
 	again.shard, again.name = p.shard, name
-	again.rows = append(again.rows, rows...)
 	j.rebuilt = append(j.rebuilt, again)
 	var rec Record
+	if t.changes != nil {
+		e := t.changes.take(t, j.router, r)
+		defer t.changes.give(e)
+		return again, j.rebuildChanges(e, p, again, rows)
+	}
+	again.rows = append(again.rows, rows...)
 	for _, i := range rows {
 		rec.reset()
 		err := j.source.Record(int(i), &rec)

@@ -18,6 +18,9 @@ func (w *Writer) fields(ctx context.Context, l *cluster.Layout) ([]column.Field,
 	if err != nil {
 		return nil, err
 	}
+	if err := w.changeColumns(table, special); err != nil {
+		return nil, err
+	}
 	defaults, err := w.opts.Cluster.Defaults(ctx, table)
 	if err != nil {
 		return nil, err

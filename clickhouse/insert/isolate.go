@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 
 	ch "github.com/ClickHouse/ch-go"
@@ -94,7 +95,7 @@ func (f *search) run(ctx context.Context) error {
 	if err := f.connect(ctx); err != nil {
 		return err
 	}
-	err := f.among(ctx, f.s.part.rows)
+	err := f.among(ctx, distinct(f.s.part.rows))
 	if f.conn == nil {
 		return err
 	}
@@ -121,17 +122,20 @@ func (f *search) connect(ctx context.Context) error {
 	return nil
 }
 
-// among looks at some rows at once. When they are refused it looks on either side of the row that the server names, or at each half
+// among looks at some records at once. When they are refused it looks on either side of the row that the server names, or at each half
 // when it names none.
 func (f *search) among(ctx context.Context, rows []int32) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	refused, err := f.try(ctx, rows)
+	refused, sent, err := f.try(ctx, rows)
 	if err != nil || refused == nil {
 		return err
 	}
-	n, named := rowNamed(refused.Message, len(rows))
+	n, named := rowNamed(refused.Message, len(sent))
+	if named {
+		n = slices.Index(rows, sent[n])
+	}
 	if named || len(rows) == 1 {
 		f.found = append(f.found, Rejection{Index: int(rows[n]), Reason: refused.Message, Code: int(refused.Code)})
 		if err := f.among(ctx, rows[:n]); err != nil {
@@ -161,29 +165,34 @@ func rowNamed(message string, rows int) (int, bool) {
 	return n - 1, true
 }
 
-// try inserts rows into the temporary table. refused is the server's exception when it is about a row.
-func (f *search) try(ctx context.Context, rows []int32) (refused *ch.Exception, _ error) {
+// try inserts records into the temporary table. refused is the server's exception when it is about a row; sent are the records in the
+// order of the rows.
+func (f *search) try(ctx context.Context, rows []int32) (refused *ch.Exception, sent []int32, _ error) {
 	if f.conn == nil {
 		// An exception ends the connection, and with it the table.
 		if err := f.connect(ctx); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	p, err := f.s.j.rebuild(f.s.t, f.s.part, rows, "")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	sent = slices.Clone(p.rows)
 	defer f.s.j.discard(f.s.t, p)
 	input := p.block.Input()
 	err = f.conn.Do(ctx, ch.Query{Body: statement(scratch, input), Input: input, Settings: f.s.w.settings("")})
 	if err == nil {
-		return nil, nil
+		return nil, sent, nil
 	}
 	ex, ok := ch.AsException(err)
 	if !ok || diagnose(err).action != IsolateRow {
-		return nil, err
+		return nil, nil, err
 	}
 	f.conn.Release(nil)
 	f.conn = nil
-	return ex, nil
+	return ex, sent, nil
 }
+
+// distinct lists each record of some rows once; rows of one record stand together.
+func distinct(rows []int32) []int32 { return slices.Compact(slices.Clone(rows)) }

@@ -15,17 +15,20 @@ type job struct {
 	source   Source
 	layout   *cluster.Layout // the one first tried with; it does not change within a Write
 	naming   naming
-	sequence int64          // number of record 0 where records have no provenance
-	lease    delivery.Lease // nil under at-least-once
-	cuts     int            // how often the batch has been cut
-	target   *target        // of the last cut
-	digest   uint64         // of the last cut that was whole
-	whole    bool           // the batch is cut whole, and blocks that landed in an earlier Write are recognised by name
-	unsure   bool           // acknowledgements are held against the tables' rows; changed only while nothing is sent
+	sequence int64           // number of record 0 where records have no provenance
+	lease    delivery.Lease  // nil under at-least-once
+	cuts     int             // how often the batch has been cut
+	target   *target         // of the last cut
+	digest   uint64          // of the last cut that was whole
+	whole    bool            // the batch is cut whole, and blocks that landed in an earlier Write are recognised by name
+	unsure   bool            // acknowledgements are held against the tables' rows; changed only while nothing is sent
+	router   sharding.Router // of the last cut
 
 	mu        sync.Mutex
 	landed    map[string]bool // names of the blocks that are acknowledged or spooled
 	settled   []bool          // by record: acknowledged, rejected, or spooled. Kept only once a second cut may come
+	pieces    map[piece]bool  // rows that are in, of records whose other rows may not be
+	arrived   map[int32]int32 // how many of these a record has
 	result    Result
 	rebuilt   []*part   // blocks made beside the cut, to be given back with it
 	ambiguous time.Time // when a block was first sent whose fate was unknown
@@ -47,12 +50,24 @@ func (j *job) acknowledge(p *part) {
 		j.settle(nil, p.name)
 		return
 	}
+	j.result.Inserted += j.fresh(p)
+	j.settle(j.arrive(p), p.name)
+}
+
+// fresh counts the rows of a part that were neither found at fault nor put on disk.
+func (j *job) fresh(p *part) int {
+	n := 0
 	for _, i := range p.rows {
-		if j.settled == nil || !j.settled[i] { // neither found at fault nor on disk
-			j.result.Inserted++
+		if j.settled == nil || !j.settled[i] {
+			n++
 		}
 	}
-	j.settle(p.rows, p.name)
+	for _, s := range p.split {
+		if j.pieces[s] && !j.settled[s.record] {
+			n--
+		}
+	}
+	return n
 }
 
 // complete tells whether nothing is left to be sent.
@@ -72,7 +87,7 @@ func (j *job) spooled(p *part) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.result.Spooled += len(p.rows)
-	j.settle(p.rows, p.name)
+	j.settle(j.arrive(p), p.name)
 }
 
 // reject notes a record that can never be inserted.
@@ -129,11 +144,8 @@ func (j *job) firstSent() time.Time {
 // fits tells whether the blocks that have landed by name are the same ones in this cut.
 func (j *job) fits(c *cut) bool {
 	for _, p := range c.parts {
-		landed := j.landed[p.name]
-		for _, i := range p.rows {
-			if landed && !j.settled[i] {
-				return false
-			}
+		if j.landed[p.name] && j.fresh(p) > 0 {
+			return false
 		}
 	}
 	return true

@@ -83,6 +83,9 @@ type Options struct {
 	// RejectDuplicates refuses rows that name a wanted member twice; otherwise the last one counts.
 	RejectDuplicates bool
 
+	// Changes takes the records for changes of rows, nil for rows.
+	Changes *Changes
+
 	Strategy Strategy // StrategyTable
 	Key      []string // columns, for StrategyHash and StrategyConsistentHash
 
@@ -152,6 +155,11 @@ func (o *Options) Validate() error {
 	}
 	if !keyed && len(o.Key) > 0 {
 		return &cluster.ConfigError{Field: "routing.key", Reason: "is only used by the strategies hash and consistent_hash"}
+	}
+	if o.Changes != nil {
+		if err := o.Changes.validate(); err != nil {
+			return err
+		}
 	}
 	switch o.Delivery {
 	case "", DeliveryAuto, DeliveryAtLeastOnce, DeliveryExactlyOnce:

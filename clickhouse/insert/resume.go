@@ -26,6 +26,8 @@ type progress struct {
 	digest   uint64
 	settled  []bool
 	landed   map[string]bool
+	pieces   map[piece]bool
+	arrived  map[int32]int32
 	result   Result
 }
 
@@ -120,7 +122,7 @@ func (w *Writer) resume(t *target, source Source) *job {
 func (p progress) job(source Source, t *target) *job {
 	j := &job{
 		source: source, layout: p.layout, naming: p.naming, sequence: p.sequence, cuts: p.cuts,
-		settled: p.settled, landed: p.landed, result: p.result, digest: p.digest,
+		settled: p.settled, landed: p.landed, pieces: p.pieces, arrived: p.arrived, result: p.result, digest: p.digest,
 	}
 	if j.whole = t == p.target; !j.whole {
 		j.cuts++
@@ -136,7 +138,7 @@ func (w *Writer) keepProgress(j *job) {
 	if f, ok := fingerprint(j.source); ok {
 		w.unfinished.put(f, progress{
 			layout: j.layout, target: j.target, naming: j.naming, sequence: j.sequence, cuts: j.cuts,
-			digest: j.digest, settled: j.settled, landed: j.landed, result: j.result,
+			digest: j.digest, settled: j.settled, landed: j.landed, pieces: j.pieces, arrived: j.arrived, result: j.result,
 		})
 	}
 }

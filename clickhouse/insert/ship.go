@@ -172,7 +172,7 @@ func (s *shipment) treat(ctx context.Context, err error, pace *pace) (done bool,
 	case IsolateRow:
 		return s.isolate(ctx, err)
 	case Split:
-		if !s.j.naming.exact && len(s.part.rows) > 1 {
+		if !s.j.naming.exact && len(distinct(s.part.rows)) > 1 {
 			return true, s.halve(ctx)
 		}
 	case SlowDown:
@@ -302,8 +302,9 @@ func (c watchedColumn) Infer(t proto.ColumnType) error {
 
 // halve sends the block as two.
 func (s *shipment) halve(ctx context.Context) error {
-	middle := len(s.part.rows) / 2
-	for i, rows := range [][]int32{s.part.rows[:middle], s.part.rows[middle:]} {
+	records := distinct(s.part.rows)
+	middle := len(records) / 2
+	for i, rows := range [][]int32{records[:middle], records[middle:]} {
 		half, err := s.j.rebuild(s.t, s.part, rows, fmt.Sprintf("%s/half-%d", s.part.name, i+1))
 		if err != nil {
 			return err

@@ -21,6 +21,8 @@ type Record struct {
 	Meta func(name string) (any, bool)
 	// Computed are the values of the columns that come from a mapping, in the order of their Computed index.
 	Computed []any
+	// Operation is what a mapping made of the record, for change streams of change.FormatMapping.
+	Operation any
 	// Provenance tells where in Kafka the record comes from.
 	Provenance column.Provenance
 }

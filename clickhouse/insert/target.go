@@ -25,6 +25,9 @@ type target struct {
 	route   func(*cluster.Layout) (sharding.Router, error)
 	router  sharding.Router // for layout
 
+	volatile bool     // the shard does not follow from the columns alone
+	changes  *changes // nil where a record is a row
+
 	// provenance columns of the plan, "" where the table has none
 	topicColumn, partitionColumn, offsetColumn string
 
@@ -65,6 +68,9 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 	if err := w.bindRoute(ctx, t); err != nil {
 		return nil, err
 	}
+	if err := w.bindChanges(t, fields); err != nil {
+		return nil, err
+	}
 	if w.opts.Strategy == StrategyFreeSpace {
 		if t.layout, err = w.weighedBySpace(ctx, l); err != nil {
 			return nil, err
@@ -82,8 +88,12 @@ const (
 	metaOffset    = "kafka_offset"
 )
 
-// traceable tells whether the table keeps where in Kafka each row comes from.
+// traceable tells whether it can be found out which rows of a range are in: the table keeps where in Kafka each comes from. With replacing
+// that need not be known, because a row that is there already changes nothing; with collapsing it cannot be.
 func (t *target) traceable() bool {
+	if t.changes != nil {
+		return t.changes.repeatable()
+	}
 	return t.topicColumn != "" && t.partitionColumn != "" && t.offsetColumn != ""
 }
 
@@ -117,6 +127,7 @@ func (w *Writer) bindRoute(ctx context.Context, t *target) error {
 	if err != nil {
 		return &PermanentError{Err: err}
 	}
+	t.volatile = !f.Deterministic()
 	t.route = func(l *cluster.Layout) (sharding.Router, error) {
 		slots, err := sharding.NewSlots(l.Weights())
 		if err != nil {
@@ -207,7 +218,7 @@ func (t *target) takePart(omitted uint64) *part {
 
 func (t *target) givePart(p *part) {
 	p.block.Reset()
-	p.rows, p.name = p.rows[:0], ""
+	p.rows, p.split, p.name, p.checked = p.rows[:0], nil, "", 0
 	select {
 	case t.pool(p.omitted) <- p:
 	default:

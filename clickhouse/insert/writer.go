@@ -36,8 +36,9 @@ type Writer struct {
 	checked *cluster.Layout // the layout whose tables are known to drop repeated blocks
 	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
-	evolution  evolution
-	unfinished unfinished
+	evolution      evolution
+	unfinished     unfinished
+	collapsingOnce sync.Once // a warning
 
 	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
 	closed  atomic.Bool

@@ -23,7 +23,8 @@ type config struct {
 	insert    insert.Options // without Cluster, Spool, Observer and Logger
 	computed  []computed
 	wants     wants
-	spoolPath string // "" without a spool
+	operation *bloblang.Executor // what happened to a row, with changes.format mapping; else nil
+	spoolPath string             // "" without a spool
 	spoolMax  int64
 }
 
@@ -126,6 +127,9 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	if err := c.readColumns(conf); err != nil {
 		return nil, err
 	}
+	if err := c.readChanges(conf); err != nil {
+		return nil, err
+	}
 	if err := c.readDSN(r.text(choFieldDSN)); err != nil {
 		return nil, err
 	}
@@ -200,12 +204,8 @@ func (c *config) readColumns(conf *service.ParsedConfig) error {
 			}
 			col.Source = column.Computed(len(c.computed))
 			c.computed = append(c.computed, computed{column: col.Name, mapping: m})
-		case strings.HasPrefix(from, "@"):
-			col.Source = column.Meta(strings.TrimPrefix(from, "@"))
-			c.wants.time = c.wants.time || from == "@kafka_timestamp_ms"
-			c.wants.key = c.wants.key || from == "@kafka_key"
 		case from != "":
-			col.Source = column.Path(from)
+			col.Source = c.source(from)
 		}
 		seen[col.Name] = true
 		c.insert.Columns = append(c.insert.Columns, col)

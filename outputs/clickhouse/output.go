@@ -335,7 +335,7 @@ func (o *output) write(ctx context.Context, w *insert.Writer, s share) error {
 	if s.lease != nil {
 		lease = s.lease
 	}
-	src, err := newSource(s.batch, lease, o.conf.wants, o.conf.computed)
+	src, err := newSource(s.batch, lease, o.conf.wants, o.conf.computed, o.conf.operation)
 	if err != nil {
 		return err
 	}

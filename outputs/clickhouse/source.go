@@ -6,8 +6,10 @@ import (
 	"strconv"
 	"unsafe"
 
+	"github.com/redpanda-data/benthos/v4/public/bloblang"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
+	"github.com/benthos-clickhouse/connect/clickhouse/change"
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/delivery"
@@ -19,6 +21,7 @@ type source struct {
 	lease    delivery.Lease // nil without one
 	wants                   // what of the metadata some column takes
 	computed []computed
+	mutation *bloblang.Executor // what a record says happened, for change streams that a mapping reads; else nil
 
 	// Set when some message holds several records: packed[m] is nil for one that does not, first[m] the number of its first record.
 	packed []*delivery.Records
@@ -32,13 +35,17 @@ type source struct {
 	within  int
 	meta    func(string) (any, bool)
 	mapped  []*service.MessageBatchBloblangExecutor
+	happens *service.MessageBatchBloblangExecutor // mutation, over the batch
 	values  []any
 }
 
 // newSource looks through a batch whose messages all carry the same lease. An error means that a message's record boundaries do not
 // fit its bytes any more.
-func newSource(batch service.MessageBatch, lease delivery.Lease, wanted wants, columns []computed) (*source, error) {
-	s := &source{batch: batch, lease: lease, wants: wanted, computed: columns, total: len(batch), at: -1}
+func newSource(batch service.MessageBatch, lease delivery.Lease, wanted wants, columns []computed, mutation *bloblang.Executor) (*source, error) {
+	s := &source{batch: batch, lease: lease, wants: wanted, computed: columns, mutation: mutation, total: len(batch), at: -1}
+	if mutation != nil {
+		s.happens = batch.BloblangExecutor(mutation)
+	}
 	s.meta = s.lookUp
 	for i, m := range batch {
 		r := packedRecords(m)
@@ -135,6 +142,11 @@ func (s *source) Record(i int, rec *insert.Record) error {
 		}
 	} else if err := s.single(rec); err != nil {
 		return err
+	}
+	if s.mutation != nil {
+		if err := s.operation(rec); err != nil {
+			return err
+		}
 	}
 	if len(s.computed) == 0 {
 		return nil
@@ -246,7 +258,7 @@ func (s *source) lookUp(name string) (any, bool) { return s.message.MetaGetMut(n
 // compute evaluates the mappings on the record at hand.
 func (s *source) compute(rec *insert.Record) error {
 	for i := range s.computed {
-		v, err := s.query(i, rec)
+		v, err := s.query(s.computed[i].mapping, s.mapped[i], rec)
 		if err != nil {
 			return fmt.Errorf("mapping of column %q: %w", s.computed[i].column, err)
 		}
@@ -256,10 +268,26 @@ func (s *source) compute(rec *insert.Record) error {
 	return nil
 }
 
-func (s *source) query(i int, rec *insert.Record) (any, error) {
-	mapping := s.computed[i].mapping
+// operation asks the mapping what happened to the row.
+func (s *source) operation(rec *insert.Record) error {
+	if rec.Value == nil && (len(rec.JSON) == 0 || string(rec.JSON) == "null") {
+		return nil // a tombstone
+	}
+	v, err := s.query(s.mutation, s.happens, rec)
+	if err != nil {
+		return fmt.Errorf("changes.operation: %w", err)
+	}
+	if _, deleted := v.(column.Missing); deleted {
+		v = change.Ignore.String()
+	}
+	rec.Operation = v
+	return nil
+}
+
+// query evaluates a mapping on the record at hand; of a message that is one record, as a part of its batch.
+func (s *source) query(mapping *bloblang.Executor, batched *service.MessageBatchBloblangExecutor, rec *insert.Record) (any, error) {
 	if s.records == nil {
-		return mappedValue(s.mapped[i].Query(s.at))
+		return mappedValue(batched.Query(s.at))
 	}
 	m := s.message.Copy()
 	m.SetBytes(rec.JSON)

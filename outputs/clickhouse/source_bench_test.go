@@ -40,7 +40,7 @@ func BenchmarkSource(b *testing.B) {
 			var rec insert.Record
 			for b.Loop() {
 				shares := byLease(batch)
-				s, err := newSource(shares[0].batch, nil, wants{}, nil)
+				s, err := newSource(shares[0].batch, nil, wants{}, nil, nil)
 				require.NoError(b, err)
 				for i := range s.Len() {
 					rec = insert.Record{}

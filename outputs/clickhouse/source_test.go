@@ -32,7 +32,7 @@ func TestSourceShowsRecordsOfBothForms(t *testing.T) {
 	single.MetaSetMut("kafka_partition", 2)
 	single.MetaSetMut("kafka_offset", 9)
 	last := service.NewMessage([]byte(`{"a":4}`))
-	s, err := newSource(service.MessageBatch{single, packedMessage(), last}, nil, wants{}, nil)
+	s, err := newSource(service.MessageBatch{single, packedMessage(), last}, nil, wants{}, nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, 5, s.Len())
 
@@ -57,7 +57,7 @@ func TestSourceShowsRecordsOfBothForms(t *testing.T) {
 }
 
 func TestSourceShowsOriginals(t *testing.T) {
-	s, err := newSource(service.MessageBatch{packedMessage()}, nil, wants{}, nil)
+	s, err := newSource(service.MessageBatch{packedMessage()}, nil, wants{}, nil, nil)
 	require.NoError(t, err)
 	m := s.original(2)
 	content, err := m.AsBytes()
@@ -74,7 +74,7 @@ func TestSourceShowsOriginals(t *testing.T) {
 func TestSourceRefusesBoundariesThatDoNotFit(t *testing.T) {
 	m := packedMessage()
 	m.SetBytes([]byte(`{}`))
-	_, err := newSource(service.MessageBatch{m}, nil, wants{}, nil)
+	_, err := newSource(service.MessageBatch{m}, nil, wants{}, nil, nil)
 	require.ErrorIs(t, err, delivery.ErrRecords)
 }
 
@@ -84,7 +84,7 @@ func TestSourceStructuredAndFailedMessages(t *testing.T) {
 	failed := service.NewMessage([]byte(`{}`))
 	failed.SetError(errors.New("join failed"))
 	empty := service.NewMessage([]byte{})
-	s, err := newSource(service.MessageBatch{structured, failed, empty}, nil, wants{}, nil)
+	s, err := newSource(service.MessageBatch{structured, failed, empty}, nil, wants{}, nil, nil)
 	require.NoError(t, err)
 	var rec insert.Record
 	require.NoError(t, s.Record(0, &rec))
@@ -112,7 +112,7 @@ func TestSourceComputesColumns(t *testing.T) {
 			single := service.NewMessage([]byte(`{"a":1}`))
 			single.MetaSetMut("kafka_topic", "clicks")
 			single.MetaSetMut("kafka_offset", int64(10))
-			s, err := newSource(service.MessageBatch{single, packedMessage()}, nil, wants{}, []computed{{column: "c", mapping: m}})
+			s, err := newSource(service.MessageBatch{single, packedMessage()}, nil, wants{}, []computed{{column: "c", mapping: m}}, nil)
 			require.NoError(t, err)
 			for i := range 2 {
 				var rec insert.Record

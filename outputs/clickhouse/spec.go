@@ -33,6 +33,16 @@ const (
 	choFieldExclude         = "exclude"
 	choFieldMax             = "max"
 	choFieldInterval        = "interval"
+	choFieldWriteMode       = "write_mode"
+	choFieldChanges         = "changes"
+	choFieldFormat          = "format"
+	choFieldOperation       = "operation"
+	choFieldVersion         = "version"
+	choFieldVersionColumn   = "column"
+	choFieldIsDeleted       = "is_deleted"
+	choFieldSign            = "sign"
+	choFieldTombstones      = "tombstones"
+	choFieldTruncations     = "truncations"
 	choFieldRouting         = "routing"
 	choFieldStrategy        = "strategy"
 	choFieldKey             = "key"
@@ -68,7 +78,7 @@ func spec() *service.ConfigSpec {
 		Version("0.1.0").
 		Summary("Inserts into the local tables of a sharded ClickHouse cluster over the native protocol, each row into the shard where the Distributed table would have put it.").
 		Description(description + service.OutputPerformanceDocs(true, true))
-	for _, fields := range [][]*service.ConfigField{serverFields(), rowFields(), deliveryFields(), tuningFields()} {
+	for _, fields := range [][]*service.ConfigField{serverFields(), rowFields(), changeFields(), deliveryFields(), tuningFields()} {
 		s = s.Fields(fields...)
 	}
 	for _, e := range examples {
@@ -88,6 +98,8 @@ A missing member, or a null in a column that is not Nullable, takes the column's
 
 A row that cannot be inserted goes to ` + "`dead_letter`" + `, as it came, with the metadata ` + "`clickhouse_native_error`" + `, ` + "`clickhouse_native_column`" + `, ` + "`clickhouse_native_type`" + `, ` + "`clickhouse_native_code`" + ` and, where known, ` + "`kafka_topic`" + `,
 ` + "`kafka_partition`" + `, ` + "`kafka_offset`" + `. The batch is acknowledged only when that output has acknowledged. Without a ` + "`dead_letter`" + ` the batch fails with the first such row's reason, again and again, and nothing is dropped.
+
+With ` + "`write_mode`" + ` ` + "`replacing`" + ` or ` + "`collapsing`" + ` a record is a change of a row in a source table, as Debezium, Canal, Maxwell or Flink write it, and ` + "`columns`" + ` speak of the row within it; ` + "`from: '@envelope.source.lsn'`" + ` reaches beside the row. See docs/changes.md.
 
 ### Delivery
 
@@ -259,6 +271,11 @@ const lintWhole = `root = [
   if this.addresses.or([]).length() == 0 && this.shards.or([]).length() == 0 && this.dsn.or("") == "" { "field addresses: name at least one host:port, or give dsn or shards" },
   if this.addresses.or([]).length() > 0 && this.dsn.or("") != "" { "field dsn: cannot be combined with addresses" },
   if this.cluster.or("") != "" && this.shards.or([]).length() > 0 { "field cluster: cannot be combined with shards: both say where the shards are" },
+  if this.write_mode.or("append") != "append" && this.changes.format.or("debezium") == "mapping" && this.changes.operation.or("") == "" { "field changes.operation: is required with changes.format: mapping" },
+  if this.write_mode.or("append") != "append" && this.changes.format.or("debezium") != "mapping" && this.changes.operation.or("") != "" { "field changes.operation: is only used with changes.format: mapping" },
+  if this.write_mode.or("append") == "collapsing" && this.changes.tombstones.or("ignore") == "delete" { "field changes.tombstones: delete does not go with write_mode: collapsing" },
+  if this.write_mode.or("append") == "replacing" && this.changes.sign.or("") != "" { "field changes.sign: is only used with write_mode: collapsing" },
+  if this.write_mode.or("append") == "collapsing" && this.changes.is_deleted.or("") != "" { "field changes.is_deleted: is only used with write_mode: replacing" },
   if this.on_exhausted.or("retry") == "spool" && this.spool.path.or("") == "" { "field spool.path: is required with on_exhausted: spool" },
 ].filter(e -> e != null)`
 
