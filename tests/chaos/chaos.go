@@ -8,9 +8,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -27,6 +29,8 @@ type Options struct {
 	Variant string
 	// Only names the kinds of faults to make; all when empty.
 	Only []string
+	// EachFirst begins with every kind once, in an order that the seed gives.
+	EachFirst bool
 	// Env is added to the connectors' environment.
 	Env []string
 }
@@ -72,6 +76,28 @@ type Report struct {
 func (r *Report) Passed() bool {
 	return r.Losses == 0 && r.Duplicates == 0 && r.WrongJoins == 0 && r.Rows == r.Events && r.ViewRows == r.Events &&
 		r.DeadLetters == r.Dead
+}
+
+// Print writes the report for people.
+func (r *Report) Print(out io.Writer) {
+	fmt.Fprintf(out, "%-40s %d\n%-40s %s\n", "seed", r.Seed, "variant", r.Variant)
+	for _, kind := range slices.Sorted(maps.Keys(r.Faults)) {
+		fmt.Fprintf(out, "  %-38s %d\n", kind, r.Faults[kind])
+	}
+	for _, l := range []struct {
+		what string
+		n    int64
+	}{
+		{"faults", int64(r.FaultCount)}, {"lives of connectors", r.Lives}, {"events", r.Events}, {"rows", r.Rows},
+		{"counted by the materialized view", r.ViewRows}, {"duplicates", r.Duplicates}, {"losses", r.Losses}, {"wrong joins", r.WrongJoins},
+		{"events that cannot be inserted", r.Dead}, {"  in the dead letter topic", r.DeadLetters}, {"  more than once", r.RepeatedLetters},
+		{"seconds", int64(r.Seconds)},
+	} {
+		fmt.Fprintf(out, "%-40s %d\n", l.what, l.n)
+	}
+	for _, e := range r.Examples {
+		fmt.Fprintln(out, "  "+e)
+	}
 }
 
 // Run makes the faults and returns the count. An error means that the run itself could not be carried through, which

@@ -149,13 +149,13 @@ func (w *world) resize(ctx context.Context) error {
 
 // breakThings makes the faults, several at a time where they have different targets.
 func (w *world) breakThings(ctx context.Context, rng *rand.Rand, r *Report) error {
-	kinds := w.kinds()
+	deal := w.deal(rng)
 	for r.FaultCount < w.opts.Faults {
 		pause := time.Duration(rng.ExpFloat64() * float64(w.opts.Every))
 		if err := w.sleep(ctx, min(pause, 3*w.opts.Every)); err != nil {
 			return err
 		}
-		f := pick(kinds, rng)
+		f := deal.next(rng)
 		if !w.first.Running() && !w.isBusy("first") {
 			return fmt.Errorf("the connector ended by itself; the end of its log:\n%s", w.first.LogTail())
 		}
@@ -166,6 +166,7 @@ func (w *world) breakThings(ctx context.Context, rng *rand.Rand, r *Report) erro
 				return err
 			}
 		} else if !w.claim(target) {
+			deal.putBack(f)
 			continue
 		}
 		r.Faults[f.kind]++
@@ -231,6 +232,46 @@ func (w *world) kinds() []fault {
 		}
 	}
 	return out
+}
+
+// Kinds are the names of the faults.
+func Kinds() []string {
+	var names []string
+	for _, f := range faults {
+		names = append(names, f.kind)
+	}
+	return names
+}
+
+// deal is the order of the faults: each kind once where the run wants that, and after that by weight.
+type deal struct {
+	kinds []fault
+	first []fault
+}
+
+func (w *world) deal(rng *rand.Rand) *deal {
+	d := &deal{kinds: w.kinds()}
+	if w.opts.EachFirst {
+		d.first = slices.Clone(d.kinds)
+		rng.Shuffle(len(d.first), func(i, j int) { d.first[i], d.first[j] = d.first[j], d.first[i] })
+	}
+	return d
+}
+
+func (d *deal) next(rng *rand.Rand) fault {
+	if len(d.first) == 0 {
+		return pick(d.kinds, rng)
+	}
+	f := d.first[0]
+	d.first = d.first[1:]
+	return f
+}
+
+// putBack takes back a fault whose target was busy.
+func (d *deal) putBack(f fault) {
+	if d.first != nil {
+		d.first = append(d.first, f)
+	}
 }
 
 func pick(kinds []fault, rng *rand.Rand) fault {

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"maps"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -49,7 +47,8 @@ func run(ctx context.Context) error {
 	flag.DurationVar(&opts.Limit, "limit", 30*time.Minute, "end of the run")
 	flag.DurationVar(&opts.Every, "every", 5*time.Second, "mean time between faults")
 	flag.StringVar(&opts.Variant, "variant", chaos.Plain, "the pipeline: "+strings.Join(chaos.Variants, ", "))
-	only := flag.String("only", "", "kinds of faults, comma-separated; all by default")
+	flag.BoolVar(&opts.EachFirst, "each", false, "begin with every kind of fault once")
+	only := flag.String("only", "", "kinds of faults, comma-separated, of: "+strings.Join(chaos.Kinds(), ", ")+". All by default")
 	asJSON := flag.Bool("json", false, "print the report as JSON")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), usage)
@@ -66,31 +65,10 @@ func run(ctx context.Context) error {
 	if *asJSON {
 		err = json.NewEncoder(os.Stdout).Encode(report)
 	} else {
-		print(report)
+		report.Print(os.Stdout)
 	}
 	if err == nil && !report.Passed() {
 		err = fmt.Errorf("seed %d: %d lost, %d double", report.Seed, report.Losses, report.Duplicates)
 	}
 	return err
-}
-
-func print(r *chaos.Report) {
-	fmt.Printf("%-40s %d\n%-40s %s\n", "seed", r.Seed, "variant", r.Variant)
-	for _, kind := range slices.Sorted(maps.Keys(r.Faults)) {
-		fmt.Printf("  %-38s %d\n", kind, r.Faults[kind])
-	}
-	for _, l := range []struct {
-		what string
-		n    int64
-	}{
-		{"faults", int64(r.FaultCount)}, {"lives of connectors", r.Lives}, {"events", r.Events}, {"rows", r.Rows}, {"counted by the materialized view", r.ViewRows},
-		{"duplicates", r.Duplicates}, {"losses", r.Losses}, {"wrong joins", r.WrongJoins},
-		{"events that cannot be inserted", r.Dead}, {"  in the dead letter topic", r.DeadLetters}, {"  more than once", r.RepeatedLetters},
-		{"seconds", int64(r.Seconds)},
-	} {
-		fmt.Printf("%-40s %d\n", l.what, l.n)
-	}
-	for _, e := range r.Examples {
-		fmt.Println("  " + e)
-	}
 }
