@@ -23,7 +23,7 @@ func (s *shipment) isolate(ctx context.Context, cause error) (done bool, _ error
 	}
 	for _, engine := range s.scratchEngines() {
 		f := &search{s: s, engine: engine}
-		err := f.run(ctx)
+		err := f.run(ctx, distinct(s.part.rows))
 		switch {
 		case err != nil && diagnose(err).action == Stop:
 			s.w.log.Warn("rows at fault cannot be looked for", "error", err, "advice", "GRANT CREATE TEMPORARY TABLE, CREATE ARBITRARY TEMPORARY TABLE, TABLE ENGINE ON *")
@@ -90,12 +90,12 @@ type search struct {
 	found  []Rejection
 }
 
-// run looks for the rows at fault.
-func (f *search) run(ctx context.Context) error {
+// run looks for the rows at fault among those of some records of the part.
+func (f *search) run(ctx context.Context, records []int32) error {
 	if err := f.connect(ctx); err != nil {
 		return err
 	}
-	err := f.among(ctx, distinct(f.s.part.rows))
+	err := f.among(ctx, records)
 	if f.conn == nil {
 		return err
 	}

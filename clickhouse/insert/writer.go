@@ -178,6 +178,9 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 			return err
 		}
 	}
+	if err := w.trySplit(ctx, j, c); err != nil {
+		return err
+	}
 	if err := w.send(ctx, j, c); err != nil || r == nil {
 		return err
 	}
