@@ -122,3 +122,22 @@ func TestShapes(t *testing.T) {
 		require.Len(t, event, want, s.Name)
 	}
 }
+
+func TestSharesAreAddedUpByPackage(t *testing.T) {
+	got := sharesOf([]byte(`File: connect
+Showing nodes accounting for 10s, 100% of 10s total
+      flat  flat%   sum%        cum   cum%
+     3.00s 30.00% 30.00%      3.00s 30.00%  runtime.memmove
+        2s 20.00% 50.00%         2s 20.00%  github.com/benthos-clickhouse/connect/clickhouse/column.(*Block).Append
+        1s 10.00% 60.00%         1s 10.00%  github.com/benthos-clickhouse/connect/clickhouse/column.put[go.shape.a/b.c] (inline)
+     3.99s 39.90% 99.90%      3.99s 39.90%  github.com/pierrec/lz4/v4/internal/lz4block.decodeBlock
+     0.01s  0.10%   100%         5s 50.00%  main.main
+`))
+	require.Len(t, got, 3)
+	for i, want := range []Share{
+		{"github.com/pierrec/lz4/v4/internal/lz4block", 0.399}, {"clickhouse/column", 0.3}, {"runtime: copying memory", 0.3},
+	} {
+		require.Equal(t, want.Package, got[i].Package)
+		require.InDelta(t, want.Part, got[i].Part, 1e-9)
+	}
+}

@@ -69,15 +69,18 @@ func (p *profiler) at(ctx context.Context, committed, rows int64) {
 	}
 }
 
-// finish ends the CPU profiles, and takes what needs the whole run. The connector must still be there.
-func (p *profiler) finish(ctx context.Context, log string) error {
+// finish ends the CPU profiles, takes what needs the whole run, and adds up. The connector must still be there.
+func (p *profiler) finish(ctx context.Context, log string) ([]Share, error) {
 	if p == nil {
-		return nil
+		return nil, nil
 	}
 	p.stop()
 	err := errors.Join(p.err, <-p.cpu, p.take(ctx, "allocs", "allocs"))
 	text, readErr := os.ReadFile(log)
-	return errors.Join(err, readErr, os.WriteFile(p.prefix+".log", text, 0o644))
+	if err := errors.Join(err, readErr, os.WriteFile(p.prefix+".log", text, 0o644)); err != nil {
+		return nil, err
+	}
+	return p.shares(ctx)
 }
 
 func (p *profiler) take(ctx context.Context, endpoint, name string) error {

@@ -4,16 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"image/color"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
 )
 
 // median returns the run whose CPU per row is in the middle.
@@ -142,6 +137,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if len(r.Results) > 0 {
 		fmt.Fprintf(w, "\nStarting and ending without work: %.2f s of CPU; connected after %.1f s.\n", r.StartCPU, r.Start)
 	}
+	if err := r.writeShares(w); err != nil {
+		return err
+	}
 	if err := r.writeLatencies(w); err != nil {
 		return err
 	}
@@ -165,7 +163,7 @@ func (r *Report) writeBudgets(w io.Writer) error {
 	return tw.Flush()
 }
 
-// Save writes table, JSON and plot into dir.
+// Save writes table, JSON and charts into dir.
 func (r *Report) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -185,31 +183,5 @@ func (r *Report) Save(dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, "results.json"), append(text, '\n'), 0o644); err != nil {
 		return err
 	}
-	return r.plot(filepath.Join(dir, "cpu_per_row.svg"))
-}
-
-// plot draws the CPU per row of every scenario as horizontal bars.
-func (r *Report) plot(path string) error {
-	p := plot.New()
-	p.Title.Text = "CPU per row of the connector, µs (" + r.Date.Format("2006-01-02") + ")"
-	values := make(plotter.Values, len(r.Results))
-	names := make([]string, len(r.Results))
-	for i, s := range r.Results { // the first one on top
-		at := len(r.Results) - 1 - i
-		values[at], names[at] = s.NetMicros, s.Scenario
-	}
-	bars, err := plotter.NewBarChart(values, vg.Points(12))
-	if err != nil {
-		return fmt.Errorf("drawing the results: %w", err)
-	}
-	bars.Horizontal = true
-	bars.Color = color.RGBA{R: 0x33, G: 0x66, B: 0xaa, A: 0xff}
-	bars.LineStyle.Width = 0
-	p.Add(bars)
-	p.NominalY(names...)
-	p.X.Min = 0
-	if err := p.Save(18*vg.Centimeter, vg.Length(len(names)+3)*0.7*vg.Centimeter, path); err != nil {
-		return fmt.Errorf("drawing the results: %w", err)
-	}
-	return nil
+	return r.charts(dir, "svg")
 }

@@ -81,6 +81,7 @@ type Result struct {
 	PeakBytes     int64   `json:"peak_memory_bytes"`
 	AllocsPerRow  float64 `json:"allocations_per_row"`
 	FirstInsert   float64 `json:"seconds_to_first_commit"`
+	Shares        []Share `json:"cpu_shares,omitempty"` // when profiles were taken
 }
 
 // run measures one scenario.
@@ -162,7 +163,8 @@ func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, gro
 			return nil, fmt.Errorf("stalled at %d of %d rows", last.committed, b.opts.Rows)
 		}
 	}
-	if err := profiles.finish(ctx, p.LogPath); err != nil {
+	shares, err := profiles.finish(ctx, p.LogPath)
+	if err != nil {
 		return nil, err
 	}
 	samples, err := connector.Metrics(ctx, httpAddr)
@@ -176,7 +178,7 @@ func (b *Bench) watch(ctx context.Context, p *connector.Process, s Scenario, gro
 	total := p.TotalCPU().Seconds()
 	res := &Result{
 		CPUMicros: total * 1e6 / rows, NetMicros: (total - b.startCPU) * 1e6 / rows, PeakBytes: p.PeakMemory(), AllocsPerRow: samples["go_memstats_mallocs_total"] / rows,
-		FirstInsert: first.at.Sub(p.Started()).Seconds(),
+		FirstInsert: first.at.Sub(p.Started()).Seconds(), Shares: shares,
 	}
 	if n := last.committed - first.committed; n > 0 {
 		res.SteadyMicros = (last.cpu - first.cpu).Seconds() * 1e6 / float64(n)
