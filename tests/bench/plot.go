@@ -70,7 +70,7 @@ func chart(path, title string, bars []bar) error {
 	values, names := make(plotter.Values, len(bars)), make([]string, len(bars))
 	labels := plotter.XYLabels{XYs: make(plotter.XYs, len(bars)), Labels: make([]string, len(bars))}
 	for i, b := range bars {
-		values[i], names[i] = b.value, b.name
+		values[i], names[i] = b.value, "    "+b.name // the width of a long name is underestimated
 		labels.XYs[i], labels.Labels[i] = plotter.XY{X: b.value, Y: float64(i)}, " "+figure(b.value)
 	}
 	shapes, err := plotter.NewBarChart(values, vg.Points(11))
@@ -91,6 +91,8 @@ func chart(path, title string, bars []bar) error {
 	p.Title.Text = title
 	p.Add(shapes, texts)
 	p.NominalY(names...)
+	p.Title.Padding = vg.Points(8)
+	p.Y.Min, p.Y.Max = -0.7, float64(len(bars))-0.3
 	p.X.Min = 0
 	p.X.Max = slices.Max(values) * 1.12 // room for the last value
 	return p.Save(18*vg.Centimeter, (vg.Length(len(bars))*0.6+2.2)*vg.Centimeter, path)
