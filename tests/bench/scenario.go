@@ -19,6 +19,8 @@ type Scenario struct {
 	Engine            string        // Null or MergeTree
 	Period            time.Duration // of range; the input's default when zero
 	Topic             string        // one of its own, when set
+	Input             string        // further fields of the input, as YAML lines
+	AddressMap        string        // of the output, as YAML
 }
 
 // base is the standard case: 21 fields, LZ4, 2 shards, three dimensions, many records a message.
@@ -138,6 +140,7 @@ input:
     consumer_group: %s
     records_per_message: %d
 `, at.http, debug, at.kafka, s.topic(), group, s.RecordsPerMessage)
+	b.WriteString(s.Input)
 	if s.Period != 0 {
 		fmt.Fprintf(&b, "    range: { period: %s }\n", s.Period)
 	}
@@ -170,6 +173,9 @@ input:
 		for _, name := range []string{"session_id", "device_id", "platform", "app_version", "url", "referrer", "price", "quantity", "currency"} {
 			fmt.Fprintf(&b, "      - { name: %s, from: %s }\n", name, nested[name])
 		}
+	}
+	if s.AddressMap != "" {
+		fmt.Fprintf(&b, "    address_map: %s\n", s.AddressMap)
 	}
 	if s.Period != 0 {
 		b.WriteString("    columns: [ { name: produced, from: '@kafka_timestamp_ms' } ]\n")
