@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -153,8 +154,8 @@ func nest(ms []member) []byte {
 			groups[key] = append(groups[key], member{path[2], m.value})
 		}
 	}
-	session := append(groups["session"], member{"device", object(groups["session.device"])})
-	top = append(top, member{"session", object(session)}, member{"page", object(groups["page"])}, member{"item", object(groups["item"])})
+	groups["session"] = append(groups["session"], member{"device", object(groups["session.device"])})
+	top = append(top, member{"session", object(groups["session"])}, member{"page", object(groups["page"])}, member{"item", object(groups["item"])})
 	return object(top)
 }
 
@@ -170,7 +171,7 @@ func fill(ctx context.Context, addr, topic string, partitions int32, shape Shape
 	}
 	defer client.Close()
 	if res, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, nil, topic); err != nil || res.Err != nil {
-		return 0, fmt.Errorf("creating topic %s: %v %w", topic, err, res.Err)
+		return 0, fmt.Errorf("creating topic %s: %w", topic, errors.Join(err, res.Err))
 	}
 	g, s := clickstream.New(clickstream.Options{Seed: 1, Malformed: -1}), newShaper(shape)
 	var total int
