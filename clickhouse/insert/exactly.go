@@ -97,8 +97,12 @@ func (r *promise) confirm(ctx context.Context, c *cut) error {
 	if err != nil {
 		return err
 	}
-	if _, err := r.j.settleLanded(landed); err != nil {
+	found, err := r.j.settleLanded(landed)
+	if err != nil {
 		return &PermanentError{Err: err}
+	}
+	if r.j.layout.Table.PartitionKey == "" {
+		r.j.settleBlocks(c, found)
 	}
 	if r.j.complete() {
 		return nil
@@ -161,11 +165,11 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 	if err != nil {
 		return err
 	}
-	n, err := r.j.settleLanded(landed)
+	found, err := r.j.settleLanded(landed)
 	if err != nil {
 		return &PermanentError{Err: err}
 	}
-	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", n, "missing", r.j.source.Len()-n)
+	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", len(found), "missing", r.j.source.Len()-len(found))
 	r.j.mu.Lock()
 	r.j.ambiguous = time.Time{} // nothing has been sent under the names to come
 	r.j.unsure = false

@@ -3,6 +3,7 @@ package insert
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	ch "github.com/ClickHouse/ch-go"
@@ -61,8 +62,8 @@ func (w *Writer) landedOn(ctx context.Context, t *target, table string, replica 
 	return err
 }
 
-// settleLanded takes the records that are in the tables already out of the job, and tells how many there were.
-func (j *job) settleLanded(landed map[int64]bool) (int, error) {
+// settleLanded takes the records that are in the tables already out of the job, and tells which they are.
+func (j *job) settleLanded(landed map[int64]bool) ([]int32, error) {
 	var rec Record
 	var rows []int32
 	for i := range j.source.Len() {
@@ -71,12 +72,32 @@ func (j *job) settleLanded(landed map[int64]bool) (int, error) {
 			continue // rejected in the cut as well
 		}
 		if !rec.Provenance.Valid {
-			return 0, fmt.Errorf("record %d does not say which offset it has: add offset to the input's metadata", i)
+			return nil, fmt.Errorf("record %d does not say which offset it has: add offset to the input's metadata", i)
 		}
 		if landed[rec.Provenance.Offset] {
 			rows = append(rows, int32(i))
 		}
 	}
+	j.count(rows)
+	return rows, nil
+}
+
+// settleBlocks takes out of the job what else belongs to a block that has a row in its table. A block goes into a table without partitions
+// as a whole: what of it is missing was replaced, collapsed or has expired since.
+func (j *job) settleBlocks(c *cut, found []int32) {
+	in := make(map[int32]bool, len(found))
+	for _, i := range found {
+		in[i] = true
+	}
+	for _, p := range c.parts {
+		if slices.ContainsFunc(p.rows, func(i int32) bool { return in[i] }) {
+			j.count(p.rows)
+		}
+	}
+}
+
+// count settles rows that are in their tables.
+func (j *job) count(rows []int32) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, i := range rows {
@@ -85,7 +106,6 @@ func (j *job) settleLanded(landed map[int64]bool) (int, error) {
 		}
 	}
 	j.settle(rows, "")
-	return len(rows), nil
 }
 
 // adviceTrace is what a table without provenance columns lacks.
