@@ -12,7 +12,8 @@ import (
 // exporter turns the join's own counts, which only grow, into the engine's metrics.
 type exporter struct {
 	mu     sync.Mutex
-	next   time.Time
+	next   time.Time // no export before it
+	putOff bool      // one is to come by itself
 	joiner *lookup.Joiner
 	names  []string
 	counts []counter
@@ -62,7 +63,8 @@ func newExporter(m *service.Metrics, joiner *lookup.Joiner, names []string) *exp
 	return e
 }
 
-// export brings the metrics up to date, unless that was done just now.
+// export brings the metrics up to date; where that was done just now it is put off a little, so that the last batch before a
+// pause is counted too.
 func (e *exporter) export(force bool) {
 	if !e.mu.TryLock() {
 		return
@@ -70,8 +72,13 @@ func (e *exporter) export(force bool) {
 	defer e.mu.Unlock()
 	now := time.Now()
 	if !force && now.Before(e.next) {
+		if !e.putOff {
+			e.putOff = true
+			time.AfterFunc(e.next.Sub(now), func() { e.export(true) })
+		}
 		return
 	}
+	e.putOff = false
 	e.next = now.Add(exportEvery)
 	for d, name := range e.names {
 		s, u := e.joiner.Snapshot(d), e.joiner.Usage(d)
