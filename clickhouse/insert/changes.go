@@ -59,7 +59,7 @@ type changes struct {
 	mode     change.Mode
 	opts     change.Options
 	envelope map[string]int // by metadata name, which of Options.Envelope
-	byOffset bool           // the version is the Kafka offset
+	version  string         // of metadata, which metadata the version is; "" where it is a member of the row
 	spare    chan *expander
 }
 
@@ -105,6 +105,7 @@ type expander struct {
 	row     *change.Row
 }
 
+// errNoOffset says that a record comes from no partition of Kafka.
 var errNoOffset = errors.New("the record does not say which Kafka offset it has, which is the version of its rows: read it with an input that sets kafka_topic, kafka_partition and kafka_offset, or name another version in changes.version.from")
 
 // rows reads record i of the job. The rows are valid until the next call.
@@ -120,11 +121,32 @@ func (e *expander) rows(j *job, i int, rec *Record) ([]change.Row, error) {
 		}
 	}
 	rows, err := e.decoder.Rows(change.Record{Value: value, Key: rec.Provenance.Key, Operation: rec.Operation})
-	if err == nil && len(rows) > 0 && e.c.byOffset && !rec.Provenance.Valid {
-		err = errNoOffset
+	if err != nil || len(rows) == 0 {
+		return nil, err
 	}
 	e.rec = rec
-	return rows, err
+	return rows, e.checkVersion()
+}
+
+// checkVersion refuses a record without a version: its rows would lose against all others of their keys.
+func (e *expander) checkVersion() error {
+	switch e.c.version {
+	case "":
+		return nil
+	case metaOffset:
+		if !e.rec.Provenance.Valid {
+			return errNoOffset
+		}
+		return nil
+	case metaTimestamp:
+		if e.rec.Provenance.Valid {
+			return nil
+		}
+	}
+	if v, ok := e.lookUp(e.c.version); !ok || v == nil {
+		return fmt.Errorf("the record has no @%s, which is the version of its rows", e.c.version)
+	}
+	return nil
 }
 
 // place reads a row of the record and finds out where it goes.

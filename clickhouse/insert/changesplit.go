@@ -10,27 +10,31 @@ import (
 
 // trySplit rejects the records with rows in several blocks of which a server refuses one, and takes their other rows out of the cut.
 func (w *Writer) trySplit(ctx context.Context, j *job, c *cut) error {
+	if c.target.changes == nil {
+		return nil
+	}
 	var found []Rejection
+	bad := j.rejected() // a cut that is made again whole has them again, and blocks that have landed since are without them
 	for _, parts := range c.byShard {
 		for _, p := range parts {
 			if len(p.split) == 0 || j.has(p.name) {
 				continue
 			}
 			s := &shipment{w: w, j: j, t: c.target, part: p}
-			refused, err := s.tryRecords(ctx, p.splitRecords())
+			records := p.splitRecords(bad)
+			if len(records) == 0 {
+				continue
+			}
+			refused, err := s.tryRecords(ctx, records)
 			if err != nil {
 				return err
 			}
 			found = append(found, refused...)
 		}
 	}
-	if len(found) == 0 {
-		return nil
-	}
-	if !w.opts.KeepRejected {
+	if len(found) > 0 && !w.opts.KeepRejected {
 		return &RejectedError{First: found[0], Count: len(found)}
 	}
-	bad := make(map[int32]bool, len(found))
 	for _, r := range found {
 		bad[int32(r.Index)] = true
 		j.reject(r)
@@ -38,11 +42,24 @@ func (w *Writer) trySplit(ctx context.Context, j *job, c *cut) error {
 	return c.without(j, bad)
 }
 
-// splitRecords lists the part's records that have rows in other parts too.
-func (p *part) splitRecords() []int32 {
+// rejected are the records that have been found to be at fault.
+func (j *job) rejected() map[int32]bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	bad := make(map[int32]bool, len(j.result.Rejected))
+	for _, r := range j.result.Rejected {
+		bad[int32(r.Index)] = true
+	}
+	return bad
+}
+
+// splitRecords lists the part's records that have rows in other parts too, without the bad ones.
+func (p *part) splitRecords(bad map[int32]bool) []int32 {
 	records := make([]int32, 0, len(p.split))
 	for _, s := range p.split {
-		records = append(records, s.record)
+		if !bad[s.record] {
+			records = append(records, s.record)
+		}
 	}
 	return slices.Compact(records)
 }
@@ -92,20 +109,26 @@ func (s *shipment) tryOn(ctx context.Context, engine string, records []int32) ([
 
 // without makes the blocks that have rows of some records anew from the others, under the same names.
 func (c *cut) without(j *job, bad map[int32]bool) error {
+	if len(bad) == 0 {
+		return nil
+	}
 	for shard, parts := range c.byShard {
 		kept := parts[:0]
 		for _, p := range parts {
-			rest := slices.DeleteFunc(slices.Clone(p.rows), func(i int32) bool { return bad[i] })
+			isBad := func(i int32) bool { return bad[i] }
+			if !slices.ContainsFunc(p.rows, isBad) {
+				kept = append(kept, p)
+				continue
+			}
+			rest := slices.DeleteFunc(slices.Clone(p.rows), isBad)
 			if len(rest) == 0 {
 				continue
 			}
-			if len(rest) < len(p.rows) {
-				var err error
-				if p, err = j.rebuild(c.target, p, rest, p.name); err != nil {
-					return err
-				}
+			again, err := j.rebuild(c.target, p, rest, p.name)
+			if err != nil {
+				return err
 			}
-			kept = append(kept, p)
+			kept = append(kept, again)
 		}
 		c.byShard[shard] = kept
 	}

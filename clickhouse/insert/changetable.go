@@ -194,7 +194,9 @@ func (s *changes) field(table *cluster.Table, f *column.Field, m merged) error {
 			s.opts.Envelope = append(s.opts.Envelope, strings.TrimPrefix(name, metaEnvelope))
 		}
 	}
-	s.byOffset = s.byOffset || f.Column == m.version && name == metaOffset && meta
+	if f.Column == m.version && meta {
+		s.version = name
+	}
 	if !col.InSortingKey || f.Column == m.version {
 		return nil
 	}

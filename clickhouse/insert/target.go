@@ -86,6 +86,7 @@ const (
 	metaTopic     = "kafka_topic"
 	metaPartition = "kafka_partition"
 	metaOffset    = "kafka_offset"
+	metaTimestamp = "kafka_timestamp_ms"
 )
 
 // traceable tells whether it can be found out which rows of a range are in: the table keeps where in Kafka each comes from. With replacing

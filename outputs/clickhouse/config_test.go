@@ -68,6 +68,11 @@ func TestConfigRefusals(t *testing.T) {
 		"two sources of one":  {server + "columns: [ { name: a, from: b, mapping: root = 1 } ]", "\"a\" has both from and mapping"},
 		"column twice":        {server + "columns: [ { name: a, from: b }, { name: a, from: c } ]", "\"a\" stands twice"},
 		"column without name": {server + "columns: [ { name: '', from: b } ]", "an entry has no name"},
+		"no operation":        {server + "write_mode: replacing\nchanges: { format: mapping }", "field `changes.operation`: is required"},
+		"useless operation":   {server + "write_mode: replacing\nchanges: { operation: root = 1 }", "field `changes.operation`: is only used"},
+		"useless sign":        {server + "write_mode: replacing\nchanges: { sign: s }", "field `changes.sign`: is only used with"},
+		"useless flag":        {server + "write_mode: collapsing\nchanges: { is_deleted: d }", "field `changes.is_deleted`: is only used with"},
+		"key alone":           {server + "write_mode: collapsing\nchanges: { tombstones: delete }", "field `changes.tombstones`: delete does not go with"},
 		"attempts":            {server + "retries: { max_attempts: 0 }", "field `retries.max_attempts`: is too small"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,6 +98,14 @@ func TestLintNamesTheField(t *testing.T) {
 		"mapping":       {server + "    columns: [ { name: a, mapping: 'root = (' } ]\n", "expected query"},
 		"field":         {server + "    adresses: []\n", "adresses"},
 		"attempts":      {server + "    retries: { max_attempts: 0 }\n", "field retries.max_attempts"},
+		"changes":       {server + "    write_mode: replacing\n    changes: { format: canal, version: { from: '@envelope.es' } }\n", ""},
+		"write mode":    {server + "    write_mode: upsert\n", "upsert"},
+		"format":        {server + "    write_mode: replacing\n    changes: { format: avro }\n", "avro"},
+		"operation":     {server + "    write_mode: replacing\n    changes: { format: mapping }\n", "field changes.operation: is required"},
+		"no mapping":    {server + "    write_mode: replacing\n    changes: { operation: root = 1 }\n", "field changes.operation: is only used"},
+		"sign":          {server + "    write_mode: replacing\n    changes: { sign: s }\n", "field changes.sign"},
+		"flag":          {server + "    write_mode: collapsing\n    changes: { is_deleted: d }\n", "field changes.is_deleted"},
+		"tombstones":    {server + "    write_mode: collapsing\n    changes: { tombstones: delete }\n", "field changes.tombstones"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			lints, err := service.GlobalEnvironment().FullConfigSchema("", "").NewStreamConfigLinter().LintYAML([]byte(test.yaml))

@@ -318,6 +318,25 @@ output:
         seed_brokers: [ "localhost:9092" ]
         topic: clicks.dead_letter
 `},
+	{"A table of a database, row by row", "What Debezium tells of a table in PostgreSQL, in a `ReplacingMergeTree(version, is_deleted)`: `SELECT … FINAL` is the source table. docs/changes.md says what the tables have to be.", `
+input:
+  kafka_exactly_once:
+    seed_brokers: [ "localhost:9092" ]
+    topics: [ shop.public.orders ]
+    consumer_group: orders-to-clickhouse
+
+output:
+  clickhouse_native:
+    addresses: [ "ch-1:9000", "ch-2:9000" ]
+    database: ods
+    table: orders
+    password: "${CLICKHOUSE_PASSWORD}"
+    write_mode: replacing
+    changes:
+      format: debezium
+    columns:
+      - { name: changed_at, from: '@envelope.source.ts_ms' }
+`},
 	{"A local table, routed by a hash", "Without a Distributed table the cluster is named, and the output routes by a hash of its own.", `
 output:
   clickhouse_native:

@@ -22,7 +22,7 @@ func image(tenant, id int, name, amount string) string {
 func inserted(images ...string) records {
 	var r records
 	for _, i := range images {
-		r.values = append(r.values, `{"op":"c","after":`+i+`}`)
+		r.values = append(r.values, `{"op":"c","ts_ms":1,"after":`+i+`}`)
 	}
 	return r
 }
@@ -147,8 +147,10 @@ func TestVersionsFromTheEnvelope(t *testing.T) {
 	tell := func(lsn int, name string) string {
 		return fmt.Sprintf(`{"payload":{"op":"u","after":%s,"source":{"lsn":%d}}}`, image(1, 1, name, "1"), lsn)
 	}
-	_, err := w.Write(t.Context(), plain{tell(9, "last"), tell(7, "first")}, nil)
+	result, err := w.Write(t.Context(), plain{tell(9, "last"), tell(7, "first"), `{"op":"c","after":` + image(1, 1, "unversioned", "1") + `}`}, nil)
 	require.NoError(t, err)
+	require.Equal(t, []int{2}, rejected(result))
+	require.Contains(t, result.Rejected[0].Reason, "has no @envelope.source.lsn")
 	require.Equal(t, []string{"1|1|last|1|NULL"}, final(t, db))
 }
 
