@@ -190,8 +190,10 @@ func (c *Cluster) CheckGrants(ctx context.Context, l *Layout, columns ...string)
 		case err != nil:
 			problems = append(problems, err)
 		case !granted:
-			problems = append(problems, &PrivilegeError{User: c.cfg.Username, Address: host,
-				Run: fmt.Sprintf("GRANT %s TO %s", grant, quoteIdentifier(c.cfg.Username))})
+			problems = append(problems, &PrivilegeError{
+				User: c.cfg.Username, Address: host,
+				Run: fmt.Sprintf("GRANT %s TO %s", grant, quoteIdentifier(c.cfg.Username)),
+			})
 		}
 	}
 	return errors.Join(problems...)

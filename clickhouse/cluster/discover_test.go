@@ -129,8 +129,10 @@ func TestLayoutsAreCompared(t *testing.T) {
 }
 
 func TestGrantIsReadOutOfTheException(t *testing.T) {
-	err := typed(fmt.Errorf("handle packet: %w", &ch.Exception{Code: proto.ErrAccessDenied, Name: "DB::Exception",
-		Message: "DB::Exception: w: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(name) ON system.tables. (ACCESS_DENIED)"}), "w`", "a:9000")
+	err := typed(fmt.Errorf("handle packet: %w", &ch.Exception{
+		Code: proto.ErrAccessDenied, Name: "DB::Exception",
+		Message: "DB::Exception: w: Not enough privileges. To execute this query, it's necessary to have the grant SELECT(name) ON system.tables. (ACCESS_DENIED)",
+	}), "w`", "a:9000")
 	var privilege *PrivilegeError
 	require.ErrorAs(t, err, &privilege)
 	require.Equal(t, "GRANT SELECT(name) ON system.tables TO `w\\``", privilege.Run)

@@ -270,7 +270,7 @@ func (e *CheckError) Error() string {
 // Fatal tells whether the error will be the same on every further try, until somebody changes configuration or servers.
 // That nobody answers is fatal only if everybody refused.
 func Fatal(err error) bool {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // walks the chain itself: two kinds of it are judged by all their parts
 	case *ConfigError, *TableNotFoundError, *NotDistributedError, *NotATableError, *EngineError, *MacroError, *ClusterNotFoundError,
 		*AuthenticationError, *PrivilegeError, *StructureError, *CheckError, *ShardGoneError:
 		return true

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
+
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 )
 

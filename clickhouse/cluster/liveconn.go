@@ -67,6 +67,7 @@ func (c *liveConn) Write(p []byte) (int, error) {
 func (c *liveConn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetReadDeadline, t)
 }
+
 func (c *liveConn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetWriteDeadline, t)
 }

@@ -130,8 +130,10 @@ func (c *Cluster) describe(ctx context.Context, conn *Conn, database, table stri
 		return nil, fmt.Errorf("reading system.columns: %w", err)
 	}
 	if len(cols) == 0 {
-		return nil, &PrivilegeError{User: c.cfg.Username, Address: conn.node.address,
-			Run: fmt.Sprintf("GRANT SHOW COLUMNS, INSERT ON %s TO %s", quoteTable(database, table), quoteIdentifier(c.cfg.Username))}
+		return nil, &PrivilegeError{
+			User: c.cfg.Username, Address: conn.node.address,
+			Run: fmt.Sprintf("GRANT SHOW COLUMNS, INSERT ON %s TO %s", quoteTable(database, table), quoteIdentifier(c.cfg.Username)),
+		}
 	}
 	for _, col := range cols {
 		t.Columns = append(t.Columns, TableColumn{

@@ -248,7 +248,7 @@ func TestEvalIsSafeForConcurrentUse(t *testing.T) {
 		group.Go(func() error {
 			for i, w := range want {
 				if v, err := f.Eval([]column.Value{{U: uint64(i)}}, Record{}); err != nil || v != w {
-					return fmt.Errorf("key of %d is %d, alone it was %d (%v)", i, v, w, err)
+					return fmt.Errorf("key of %d is %d, alone it was %d: %w", i, v, w, err)
 				}
 			}
 			return nil

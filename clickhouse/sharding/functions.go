@@ -110,10 +110,10 @@ func suggestFunction(name string) string {
 }
 
 func (f *function) arity() string {
-	switch {
-	case f.maxArgs == anyNumber:
+	switch f.maxArgs {
+	case anyNumber:
 		return fmt.Sprintf("it takes %d or more", f.minArgs)
-	case f.maxArgs == f.minArgs:
+	case f.minArgs:
 		return fmt.Sprintf("it takes %d", f.minArgs)
 	default:
 		return fmt.Sprintf("it takes %d to %d", f.minArgs, f.maxArgs)

@@ -1,7 +1,6 @@
 package sharding
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +30,7 @@ func FuzzEval(f *testing.F) {
 		fn, err := e.Bind(types, ServerZone("UTC"))
 		if err != nil {
 			var unsupported *UnsupportedError
-			require.True(t, errors.As(err, &unsupported), "%T", err)
+			require.ErrorAs(t, err, &unsupported)
 			return
 		}
 		rows, err := Samples(types, 10, seed)

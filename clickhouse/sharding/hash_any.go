@@ -51,9 +51,6 @@ func (h *anyHash) value(f *frame, t valueType, d datum) hash128 {
 	return h.bytes(f.bytesOf(t, d))
 }
 
-// emptyTuple is the hash of no values at all.
-const emptyTuple = 0xe28dbde7fe22e41c
-
 func bindHash(h *anyHash) func(*binder, *function, []typed) (binding, error) {
 	return func(b *binder, f *function, args []typed) (binding, error) {
 		leaves := flatten(nil, args)

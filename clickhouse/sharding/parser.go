@@ -270,7 +270,8 @@ func (p *parser) unexpected() error {
 	case tokenEnd:
 		return p.lex.fail(p.tok.offset, "the expression ends too early")
 	case tokenSymbol:
-		if strings.Contains("/ < > = [ ? : { || :: <= >= <> != == -> .", p.tok.text) {
+		switch p.tok.text {
+		case "/", "<", ">", "=", "[", "?", ":", "{", "||", "::", "<=", ">=", "<>", "!=", "==", "->", ".":
 			return p.unsupported(fmt.Sprintf("operator %q", p.tok.text), "", adviceStrategy)
 		}
 	case tokenWord:

@@ -11,12 +11,14 @@ import (
 )
 
 func mustSlots(t testing.TB, weights ...uint32) *Slots {
+	t.Helper()
 	s, err := NewSlots(weights)
 	require.NoError(t, err)
 	return s
 }
 
 func mustShard(t testing.TB, r Router, vals []column.Value, rec Record) int {
+	t.Helper()
 	shard, err := r.Shard(vals, rec)
 	require.NoError(t, err)
 	return shard
@@ -24,6 +26,7 @@ func mustShard(t testing.TB, r Router, vals []column.Value, rec Record) int {
 
 // everyStrategy is each strategy over shards of weights 1, 2, 0, 3.
 func everyStrategy(t testing.TB) map[string]Router {
+	t.Helper()
 	weights := []uint32{1, 2, 0, 3}
 	slots := mustSlots(t, weights...)
 	types := []*column.Type{mustType(t, "UInt64")}
@@ -109,6 +112,7 @@ func TestRandTellsItsArgumentsApart(t *testing.T) {
 
 // shardOfKeys routes n keys.
 func shardOfKeys(t *testing.T, n int, weights ...uint32) []int {
+	t.Helper()
 	r, err := NewConsistentHash([]string{"k"}, []*column.Type{mustType(t, "String")}, weights)
 	require.NoError(t, err)
 	shards := make([]int, n)

@@ -48,6 +48,7 @@ func TestVectorsOfTheServer(t *testing.T) {
 
 // evalXY evaluates an expression over x and y; "-" where the row has no value.
 func evalXY(t *testing.T, f *Func, row []column.Value) string {
+	t.Helper()
 	vals := row[:1]
 	switch columns := f.Columns(); {
 	case len(columns) == 2:
@@ -65,6 +66,7 @@ func evalXY(t *testing.T, f *Func, row []column.Value) string {
 }
 
 func vectorValue(t *testing.T, text string) (v column.Value) {
+	t.Helper()
 	var err error
 	switch text[0] {
 	case 'n':
