@@ -98,6 +98,9 @@ type config struct {
 	sasl              []sasl.Mechanism
 }
 
+// maxHeartbeatInterval is the longest interval that is chosen where none is configured.
+const maxHeartbeatInterval = 3 * time.Second
+
 // startOffset is where a partition starts that the group has no offset for; the zero value is its earliest record.
 type startOffset struct {
 	latest    bool
@@ -171,7 +174,6 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		rackID:            read(r, conf.FieldString, kefRackID),
 		sessionTimeout:    read(r, conf.FieldDuration, kefSessionTimeout),
 		rebalanceTimeout:  read(r, conf.FieldDuration, kefRebalanceTimeout),
-		heartbeatInterval: read(r, conf.FieldDuration, kefHeartbeatInterval),
 		metadataMaxAge:    read(r, conf.FieldDuration, kefMetadataMaxAge),
 		requestOverhead:   read(r, conf.FieldDuration, kefRequestOverhead),
 		connIdleTimeout:   read(r, conf.FieldDuration, kefConnIdleTimeout),
@@ -179,6 +181,10 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		fetchMaxPartition: int32(r.bytes(1<<31-1, kefFetchMaxPartition)),
 		fetchMinBytes:     int32(r.bytes(1<<31-1, kefFetchMinBytes)),
 		fetchMaxWait:      read(r, conf.FieldDuration, kefFetchMaxWait),
+	}
+	c.heartbeatInterval = min(maxHeartbeatInterval, c.sessionTimeout/3)
+	if conf.Contains(kefHeartbeatInterval) {
+		c.heartbeatInterval = read(r, conf.FieldDuration, kefHeartbeatInterval)
 	}
 	start := read(r, conf.FieldString, kefStartOffset)
 	names := read(r, conf.FieldStringList, kefMetadata)
@@ -237,6 +243,7 @@ func (c *config) validate() error {
 		{kefRecordsPerMessage, c.recordsPerMessage > 0},
 		{kefRangesInFlight, c.inFlight > 0},
 		{kefRedelivery + "." + kefRedeliveryInitial, c.retryInitial > 0},
+		{kefSessionTimeout, c.sessionTimeout > 0},
 		{kefHeartbeatInterval, c.heartbeatInterval > 0},
 	}
 	for _, p := range positive {

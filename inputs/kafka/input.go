@@ -1,7 +1,8 @@
 // Package kafka is the batch input kafka_exactly_once: it reads Kafka in offset ranges that survive a crash, so that an output which can drop a
 // repeated range ends up with every record exactly once.
 //
-// It owns the Benthos glue (config.go, spec.go, input.go, message.go), the life of one group member (session.go, assignment.go), the cutting of
+// It owns the Benthos glue (config.go, spec.go, input.go, message.go), copies of the records that ranges hold and the client's buffers
+// (pack.go, pools.go), the life of one group member (session.go, assignment.go), the cutting of
 // partitions into ranges (partition.go), the leases handed to outputs (lease.go), and the intent log in the group's committed offsets (intents.go,
 // committer.go). It must never commit an offset outside the committer, deliver a range twice with different boundaries, or know what an output does with a range.
 package kafka
@@ -73,7 +74,7 @@ func (in *input) ReadBatch(ctx context.Context) (service.MessageBatch, service.A
 	if err != nil {
 		return nil, nil, err
 	}
-	batch := in.cfg.messages(a, a.records, a.highWater)
+	batch := in.cfg.messages(a)
 	return batch, func(_ context.Context, err error) error {
 		s.settle(a, err)
 		return nil

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/benthos-clickhouse/connect/delivery"
 )
 
@@ -29,8 +27,7 @@ type lease struct {
 	rng delivery.Range
 
 	state     state
-	records   []*kgo.Record
-	bytes     int64
+	records   packed
 	recovered bool               // an earlier owner prepared it
 	attempts  int                // deliveries so far
 	intents   map[string]*intent // by sink
@@ -53,6 +50,12 @@ var closedChan = func() chan struct{} {
 	close(c)
 	return c
 }()
+
+// drop lets go of the records: they will not be delivered again.
+func (l *lease) drop() {
+	l.p.s.buffered -= l.records.held
+	l.records = packed{}
+}
 
 func (i *intent) recorded() bool {
 	select {

@@ -3,7 +3,7 @@ package kafka
 import (
 	"context"
 	"fmt"
-	"strings"
+	"unsafe"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -45,57 +45,60 @@ func parseFields(names []string) (f fields, err error) {
 }
 
 // messages makes the batch of one delivery. Every message carries the lease, since a processor may drop any of them.
-func (c *config) messages(a attempt, records []*kgo.Record, highWater int64) service.MessageBatch {
+func (c *config) messages(a attempt) service.MessageBatch {
 	ctx := delivery.NewContext(context.Background(), a)
+	d := c.describer(a)
 	if c.recordsPerMessage > 1 {
-		return c.packed(ctx, records, highWater)
+		return a.records.messages(ctx, d)
 	}
-	batch := make(service.MessageBatch, len(records))
-	d := c.describer(records, highWater)
-	for i, r := range records {
-		msg := service.NewMessageWithContext(ctx, r.Value)
-		if c.fields.headers {
-			addHeaders(msg, r) // first, so that a header cannot shadow a key of ours
+	blank := service.NewMessageWithContext(ctx, nil) // a copy is made of less than a new one
+	batch := make(service.MessageBatch, 0, a.records.n)
+	for _, t := range a.records.chunks {
+		for i := range t.records.Len() {
+			msg := blank.Copy()
+			msg.SetBytes(t.value(i))
+			if t.headers != nil {
+				addHeaders(msg, t.headers[i]) // first, so that a header cannot shadow a key of ours
+			}
+			d.describe(msg, t, i)
+			batch = append(batch, msg)
 		}
-		d.describe(msg, r)
+	}
+	return batch
+}
+
+// messages puts a chunk into each message. What differs between records (offset, key, time) is in its delivery.Records;
+// the message's own offset, key and time are the first record's.
+func (k *packed) messages(ctx context.Context, d *describer) service.MessageBatch {
+	batch := make(service.MessageBatch, len(k.chunks))
+	for i, t := range k.chunks {
+		msg := service.NewMessageWithContext(ctx, t.content[:len(t.content):len(t.content)])
+		d.describe(msg, t, 0)
+		msg.MetaSetMut(delivery.MetaRecords, &t.records)
 		batch[i] = msg
 	}
 	return batch
 }
 
-// describer sets the metadata of one batch. What records share is boxed once, and all keys are copied in one piece.
+// describer sets the metadata of one batch. What records share is boxed once.
 type describer struct {
 	fields           *fields
 	topic, partition any
-	keys             string
 	ms               int64
 	msBoxed          any
 	highWater        int64
 }
 
-func (c *config) describer(records []*kgo.Record, highWater int64) *describer {
-	d := &describer{
-		fields: &c.fields, highWater: highWater, msBoxed: int64(0),
-		topic: records[0].Topic, partition: int(records[0].Partition),
+func (c *config) describer(a attempt) *describer {
+	return &describer{
+		fields: &c.fields, highWater: a.highWater, msBoxed: int64(0),
+		topic: a.rng.Topic, partition: int(a.rng.Partition),
 	}
-	if c.fields.key {
-		size := 0
-		for _, r := range records {
-			size += len(r.Key)
-		}
-		var keys strings.Builder
-		keys.Grow(size)
-		for _, r := range records {
-			keys.Write(r.Key)
-		}
-		d.keys = keys.String()
-	}
-	return d
 }
 
-// describe is called for the records in their order.
-func (d *describer) describe(msg *service.Message, r *kgo.Record) {
-	f := d.fields
+// describe sets the metadata of record i of the chunk.
+func (d *describer) describe(msg *service.Message, t *chunk, i int) {
+	f, rs := d.fields, &t.records
 	if f.topic {
 		msg.MetaSetMut("kafka_topic", d.topic)
 	}
@@ -103,78 +106,41 @@ func (d *describer) describe(msg *service.Message, r *kgo.Record) {
 		msg.MetaSetMut("kafka_partition", d.partition)
 	}
 	if f.offset {
-		msg.MetaSetMut("kafka_offset", int(r.Offset))
+		msg.MetaSetMut("kafka_offset", int(rs.Offsets[i]))
 	}
 	if f.key {
-		msg.MetaSetMut("kafka_key", d.keys[:len(r.Key)])
-		d.keys = d.keys[len(r.Key):]
+		key := rs.Keys[i]
+		// A key's bytes are a copy that nothing writes to once it is made (packed), as a string's have to be.
+		msg.MetaSetMut("kafka_key", unsafe.String(unsafe.SliceData(key), len(key)))
 	}
 	if f.timestampMs {
-		if ms := r.Timestamp.UnixMilli(); ms != d.ms {
+		if ms := rs.Timestamps[i]; ms != d.ms {
 			d.ms, d.msBoxed = ms, ms
 		}
 		msg.MetaSetMut("kafka_timestamp_ms", d.msBoxed)
 	}
 	if f.timestampUnix {
-		msg.MetaSetMut("kafka_timestamp_unix", r.Timestamp.Unix())
+		msg.MetaSetMut("kafka_timestamp_unix", floorDiv(rs.Timestamps[i], 1000))
 	}
 	if f.tombstone {
-		msg.MetaSetMut("kafka_tombstone_message", r.Value == nil)
+		msg.MetaSetMut("kafka_tombstone_message", t.value(i) == nil)
 	}
 	if f.lag {
-		msg.MetaSetMut("kafka_lag", max(d.highWater-r.Offset-1, 0))
+		msg.MetaSetMut("kafka_lag", max(d.highWater-rs.Offsets[i]-1, 0))
 	}
 }
 
-func addHeaders(msg *service.Message, r *kgo.Record) {
-	for _, h := range r.Headers {
+// floorDiv rounds down, as seconds since 1970 do before it.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+func addHeaders(msg *service.Message, headers []kgo.RecordHeader) {
+	for _, h := range headers {
 		msg.MetaSetMut(h.Key, string(h.Value))
 	}
-}
-
-// packed puts up to records_per_message values into each message. What differs between records (offset, key, time) is in its delivery.Records;
-// the message's own offset, key and time are the first record's.
-func (c *config) packed(ctx context.Context, records []*kgo.Record, highWater int64) service.MessageBatch {
-	n := c.recordsPerMessage
-	batch := make(service.MessageBatch, 0, (len(records)+n-1)/n)
-	for len(records) > 0 {
-		chunk := records[:min(n, len(records))]
-		records = records[len(chunk):]
-		content, rs := c.pack(chunk)
-		msg := service.NewMessageWithContext(ctx, content)
-		c.describer(chunk[:1], highWater).describe(msg, chunk[0])
-		msg.MetaSetMut(delivery.MetaRecords, rs)
-		batch = append(batch, msg)
-	}
-	return batch
-}
-
-func (c *config) pack(chunk []*kgo.Record) ([]byte, *delivery.Records) {
-	size := len(chunk)
-	for _, r := range chunk {
-		size += len(r.Value)
-	}
-	rs := &delivery.Records{
-		Topic: chunk[0].Topic, Partition: chunk[0].Partition,
-		Ends: make([]int, len(chunk)), Offsets: make([]int64, len(chunk)),
-	}
-	if c.fields.timestampMs || c.fields.timestampUnix {
-		rs.Timestamps = make([]int64, len(chunk))
-	}
-	if c.fields.key {
-		rs.Keys = make([][]byte, len(chunk))
-	}
-	content := make([]byte, 0, size)
-	for i, r := range chunk {
-		content = append(content, r.Value...)
-		rs.Ends[i], rs.Offsets[i] = len(content), r.Offset
-		content = append(content, '\n')
-		if rs.Timestamps != nil {
-			rs.Timestamps[i] = r.Timestamp.UnixMilli()
-		}
-		if rs.Keys != nil {
-			rs.Keys[i] = r.Key
-		}
-	}
-	return content, rs
 }

@@ -23,10 +23,16 @@ func sampleRecords() []*kgo.Record {
 	}
 }
 
-func sampleAttempt() attempt {
+// sampleAttempt is the delivery of a range that has the records.
+func sampleAttempt(c *config, records []*kgo.Record) attempt {
 	s := testSession(nil)
 	p := newPartition(s, "clicks", [16]byte{1}, 3)
-	return attempt{lease: p.newLease(10, 14), n: 1, highWater: 20}
+	l := p.newLease(10, 14)
+	c.count, c.byteSize = 100, 1<<20
+	for _, r := range records {
+		l.records.push(c, r)
+	}
+	return attempt{lease: l, n: 1, highWater: 20}
 }
 
 func metadata(t *testing.T, m *service.Message) map[string]any {
@@ -42,9 +48,9 @@ func metadata(t *testing.T, m *service.Message) map[string]any {
 func TestMetadataIsThatOfRedpandaConnect(t *testing.T) {
 	all, err := parseFields([]string{"topic", "partition", "offset", "key", "timestamp_ms", "timestamp_unix", "headers", "lag", "tombstone_message"})
 	require.NoError(t, err)
-	a := sampleAttempt()
 	c := &config{recordsPerMessage: 1, fields: all}
-	batch := c.messages(a, sampleRecords(), a.highWater)
+	a := sampleAttempt(c, sampleRecords())
+	batch := c.messages(a)
 	require.Len(t, batch, 3)
 	require.Equal(t, map[string]any{
 		"kafka_topic": "clicks", "kafka_partition": 3, "kafka_offset": 10, "kafka_key": "k1",
@@ -52,21 +58,28 @@ func TestMetadataIsThatOfRedpandaConnect(t *testing.T) {
 		"kafka_lag": int64(9), "kafka_tombstone_message": false, "trace": "x",
 	}, metadata(t, batch[0]))
 	require.Equal(t, true, metadata(t, batch[1])["kafka_tombstone_message"])
+	tombstone, err := batch[1].AsBytes()
+	require.NoError(t, err)
+	require.Nil(t, tombstone)
+	last, err := batch[2].AsBytes()
+	require.NoError(t, err)
+	require.Equal(t, "two\nlines", string(last))
+	require.Equal(t, len(last), cap(last), "appending to one must not reach the next")
 	for _, m := range batch {
 		require.Equal(t, a, delivery.FromContext(m.Context()), "a processor may drop any of them")
 	}
 }
 
 func TestMetadataIsChosen(t *testing.T) {
-	a := sampleAttempt()
 	c := &config{recordsPerMessage: 1, fields: fields{offset: true}}
-	require.Equal(t, map[string]any{"kafka_offset": 10}, metadata(t, c.messages(a, sampleRecords(), 0)[0]))
+	a := sampleAttempt(c, sampleRecords())
+	require.Equal(t, map[string]any{"kafka_offset": 10}, metadata(t, c.messages(a)[0]))
 }
 
 func TestPackedRecords(t *testing.T) {
-	a := sampleAttempt()
 	c := &config{recordsPerMessage: 2, fields: fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}}
-	batch := c.messages(a, sampleRecords(), a.highWater)
+	a := sampleAttempt(c, sampleRecords())
+	batch := c.messages(a)
 	require.Len(t, batch, 2)
 	content, err := batch[0].AsBytes()
 	require.NoError(t, err)
@@ -88,56 +101,16 @@ func TestPackedRecords(t *testing.T) {
 	require.Equal(t, 13, offset)
 }
 
-func TestMemoryIsBounded(t *testing.T) {
-	s := testSession(func(c *config) { c.count, c.maxBuffered = 1000, 50*(recordOverhead+2) })
-	p := s.testPartition(0)
-	fetch := func(from, to int64) {
-		var records []*kgo.Record
-		for o := from; o < to; o++ {
-			records = append(records, &kgo.Record{Topic: "clicks", Offset: o, Value: []byte("vv")})
-		}
-		s.take(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "clicks", Partitions: []kgo.FetchPartition{{Records: records, HighWatermark: 900}}}}}}, time.Now())
-	}
-	fetch(0, 40)
-	require.False(t, p.paused)
-	fetch(40, 60)
-	require.True(t, p.paused, "above the limit")
-	require.Equal(t, []string{"0-60"}, ranges(p), "what is there goes out without waiting for its period")
-	a := s.testPop(t)
-	require.True(t, p.paused)
-	s.settle(a, nil)
-	require.False(t, p.paused)
-	require.Zero(t, s.buffered)
-}
-
 func BenchmarkMessages(b *testing.B) {
-	records := make([]*kgo.Record, 10_000)
-	value := make([]byte, 490)
-	for i := range records {
-		records[i] = &kgo.Record{Topic: "clicks", Partition: 3, Offset: int64(i), Key: []byte("user-12345"), Value: value, Timestamp: time.UnixMilli(1_700_000_000_123)}
-	}
-	a := sampleAttempt()
-	f := fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}
 	for name, n := range map[string]int{"one record a message": 1, "many": 10_000} {
 		b.Run(name, func(b *testing.B) {
-			c := &config{recordsPerMessage: n, fields: f}
+			c := &config{recordsPerMessage: n, fields: fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}}
+			a := sampleAttempt(c, manyRecords(10_000))
 			b.ReportAllocs()
 			for range b.N {
-				c.messages(a, records, 0)
+				c.messages(a)
 			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/record")
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*10_000), "ns/record")
 		})
 	}
-}
-
-func BenchmarkCut(b *testing.B) {
-	records := make([]*kgo.Record, 10_000)
-	for i := range records {
-		records[i] = &kgo.Record{Topic: "clicks", Offset: int64(i), Value: []byte("v")}
-	}
-	for range b.N {
-		s := testSession(func(c *config) { c.count = 5000 })
-		s.testPartition(0).add(records, time.Unix(1, 0))
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(records)), "ns/record")
 }

@@ -23,10 +23,10 @@ type partition struct {
 	draining bool  // being revoked: nothing new is delivered
 	broken   bool  // its log changed in a way that only a new assignment can judge
 
-	from      int64         // everything below has been cut, or was done before
-	open      []*kgo.Record // records from `from` on, not cut yet
-	openBytes int64
+	from      int64  // everything below has been cut, or was done before
+	open      packed // records from `from` on, not cut yet
 	openSince time.Time
+	ramp      uint // the next range is cut at 1/2^ramp of its limits
 	highWater int64
 
 	leases    []*lease // every range not yet below the watermark, ascending; planned ones included
@@ -40,7 +40,7 @@ type partition struct {
 }
 
 func newPartition(s *session, topic string, id [16]byte, num int32) *partition {
-	return &partition{s: s, topic: topic, id: id, num: num, since: s.pulse.now(), lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata}
+	return &partition{s: s, topic: topic, id: id, num: num, since: s.pulse.now(), lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata, ramp: rampFrom}
 }
 
 func (p *partition) isLost() bool {
@@ -91,7 +91,7 @@ func (p *partition) planAhead() *lease {
 func (p *partition) add(records []*kgo.Record, now time.Time) {
 	plan := p.planAhead()
 	for _, r := range records {
-		if r.Offset < p.from || (len(p.open) > 0 && r.Offset <= p.open[len(p.open)-1].Offset) {
+		if r.Offset < p.from || (p.open.n > 0 && r.Offset <= p.open.last) {
 			continue
 		}
 		for plan != nil && r.Offset >= plan.rng.From {
@@ -117,28 +117,42 @@ func (p *partition) add(records []*kgo.Record, now time.Time) {
 		case inPlan && r.Offset == plan.rng.To-1:
 			p.finishPlanned(plan)
 			plan = p.planAhead()
-		case !inPlan && (len(p.open) >= p.s.cfg.count || p.openBytes >= p.s.cfg.byteSize):
+		case !inPlan && p.full():
 			p.cut(r.Offset + 1)
 		}
 	}
 }
 
 func (p *partition) push(r *kgo.Record, now time.Time) {
-	if len(p.open) == 0 {
+	if p.open.n == 0 {
 		p.openSince = now
 	}
-	size := recordSize(r)
-	p.open = append(p.open, r)
-	p.openBytes += size
-	p.s.buffered += size
+	held := p.open.held
+	p.open.push(p.s.cfg, r)
+	p.s.buffered += p.open.held - held
+}
+
+// The first ranges after an assignment are small, so that with a backlog, too, rows are in the table soon: a sixteenth, a quarter, then full ranges.
+const (
+	rampFrom       = 4
+	rampStep       = 2
+	rampMinRecords = 1000
+	rampMinBytes   = 1 << 20
+)
+
+// full tells whether the open range has reached its size.
+func (p *partition) full() bool {
+	c := p.s.cfg
+	return p.open.n >= max(c.count>>p.ramp, min(c.count, rampMinRecords)) || p.open.bytes >= max(c.byteSize>>p.ramp, min(c.byteSize, rampMinBytes))
 }
 
 // cut ends the open range before offset to. Without records there is nothing to deliver, and the watermark passes over it.
 func (p *partition) cut(to int64) {
-	if len(p.open) > 0 {
+	if p.open.n > 0 {
 		l := p.newLease(p.from, to)
 		p.fill(l)
 		p.insert(l)
+		p.ramp -= min(p.ramp, rampStep)
 	}
 	p.from = to
 }
@@ -151,7 +165,7 @@ func (p *partition) finishPlanned(l *lease) {
 		p.touchIfAdvanced()
 		return
 	}
-	if len(p.open) == 0 {
+	if p.open.n == 0 {
 		p.s.log.Errorf("Range %v was prepared, and all of its records have expired: whatever part of it had not landed is lost", l.rng)
 		p.s.metrics.expired.Incr(l.rng.To - l.rng.From)
 		l.state = done
@@ -164,9 +178,8 @@ func (p *partition) finishPlanned(l *lease) {
 }
 
 func (p *partition) fill(l *lease) {
-	l.records, l.bytes = p.open, p.openBytes
-	p.open = make([]*kgo.Record, 0, min(len(p.open), p.s.cfg.count))
-	p.openBytes = 0
+	l.records = p.open
+	p.open = p.open.next()
 }
 
 // insert puts a new range in its place and queues it.
@@ -186,19 +199,29 @@ func (p *partition) enqueue(l *lease) {
 	p.dispatch()
 }
 
-// cutDue ends an open range whose period is over, when it could be delivered at once; otherwise it may as well grow. Under pressure on memory
-// it does not wait for the period. A range whose end is fixed is left to reach it.
-func (p *partition) cutDue(now time.Time, pressed bool) {
-	if len(p.open) == 0 || p.gone != nil || p.draining {
-		return
+// cutDue ends an open range whose period is over, when it could be delivered at once; otherwise it may as well grow.
+func (p *partition) cutDue(now time.Time) {
+	if p.inFlight < p.s.cfg.inFlight && p.open.n > 0 && now.Sub(p.openSince) >= p.s.cfg.period {
+		p.cutNow()
 	}
-	if plan := p.planAhead(); plan != nil && plan.rng.From <= p.from {
-		return
+}
+
+// cutNow ends the open range, if it may be ended.
+func (p *partition) cutNow() {
+	if p.cuttable() {
+		p.cut(p.open.last + 1)
 	}
-	full := p.inFlight >= p.s.cfg.inFlight
-	if pressed || (!full && now.Sub(p.openSince) >= p.s.cfg.period) {
-		p.cut(p.open[len(p.open)-1].Offset + 1)
-	}
+}
+
+// cuttable tells whether there are records to end a range with. One whose end is fixed is left to reach it.
+func (p *partition) cuttable() bool {
+	return p.open.n > 0 && p.gone == nil && !p.draining && !p.fixed()
+}
+
+// fixed tells whether the open range has its end from an earlier owner.
+func (p *partition) fixed() bool {
+	plan := p.planAhead()
+	return plan != nil && plan.rng.From <= p.from
 }
 
 // dispatch moves waiting ranges into the session's queue, as many as may be in flight, lowest first.
@@ -239,8 +262,8 @@ func (p *partition) outstanding() bool {
 
 // finish records that a range was acknowledged.
 func (p *partition) finish(l *lease) {
-	p.s.buffered -= l.bytes
-	l.state, l.records, l.bytes = done, nil, 0
+	l.drop()
+	l.state = done
 	p.inFlight--
 	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
 		p.leases[0] = nil
@@ -282,23 +305,11 @@ func (p *partition) lose(why error) {
 
 // discard lets go of every record that has not been delivered.
 func (p *partition) discard() {
-	p.s.buffered -= p.openBytes
-	p.open, p.openBytes = nil, 0
+	p.s.buffered -= p.open.held
+	p.open = packed{}
 	for _, l := range p.leases {
 		if l.state == waiting || l.state == ready || l.state == returned {
-			p.s.buffered -= l.bytes
-			l.records, l.bytes = nil, 0
+			l.drop()
 		}
 	}
 }
-
-// recordSize is what a record counts for in byte_size and max_buffered_bytes: its key, value and headers and the struct that holds them.
-func recordSize(r *kgo.Record) int64 {
-	n := len(r.Key) + len(r.Value)
-	for i := range r.Headers {
-		n += len(r.Headers[i].Key) + len(r.Headers[i].Value)
-	}
-	return int64(n) + recordOverhead
-}
-
-const recordOverhead = 200

@@ -73,12 +73,12 @@ func TestRangesAreCutByCount(t *testing.T) {
 	p := s.testPartition(100)
 	feed(p, 100, 125)
 	require.Equal(t, []string{"100-110", "110-120"}, ranges(p))
-	require.Len(t, p.open, 5)
+	require.Equal(t, 5, p.open.n)
 	require.Equal(t, int64(100), p.watermark())
 }
 
 func TestRangesAreCutByBytes(t *testing.T) {
-	s := testSession(func(c *config) { c.byteSize = 3 * (recordOverhead + 2) })
+	s := testSession(func(c *config) { c.byteSize = 3 * 2 })
 	p := s.testPartition(0)
 	feed(p, 0, 7)
 	require.Equal(t, []string{"0-3", "3-6"}, ranges(p))
@@ -88,16 +88,16 @@ func TestRangesAreCutByPeriodWhenASlotIsFree(t *testing.T) {
 	s := testSession(nil)
 	p := s.testPartition(0)
 	feed(p, 0, 3)
-	p.cutDue(time.Unix(100, 0).Add(999*time.Millisecond), false)
+	p.cutDue(time.Unix(100, 0).Add(999 * time.Millisecond))
 	require.Empty(t, p.leases)
-	p.cutDue(time.Unix(101, 0), false)
+	p.cutDue(time.Unix(101, 0))
 	require.Equal(t, []string{"0-3"}, ranges(p))
 
 	feed(p, 3, 13)
 	feed(p, 13, 15)
-	p.cutDue(time.Unix(999, 0), false)
+	p.cutDue(time.Unix(999, 0))
 	require.Equal(t, []string{"0-3", "3-13"}, ranges(p), "no slot is free, so the open range grows")
-	p.cutDue(time.Unix(999, 0), true)
+	p.cutNow()
 	require.Equal(t, []string{"0-3", "3-13", "13-15"}, ranges(p), "memory is short")
 }
 
@@ -135,7 +135,7 @@ func TestFailedRangeComesBackTheSame(t *testing.T) {
 	s.redeliver(first.lease)
 	second := s.testPop(t)
 	require.Equal(t, first.Range(), second.Range())
-	require.Len(t, second.records, 10)
+	require.Equal(t, 10, second.records.n)
 	s.settle(first, nil)
 	require.Equal(t, delivered, second.state, "a late answer to an earlier delivery changes nothing")
 }
@@ -168,7 +168,7 @@ func TestRecoveredRangesKeepBoundariesAndIntents(t *testing.T) {
 
 	feed(p, 100, 140)
 	require.Equal(t, []string{"100-105", "105-118", "118-121", "121-130", "130-133"}, ranges(p))
-	require.Len(t, p.open, 7)
+	require.Equal(t, 7, p.open.n)
 	var delivered []string
 	for {
 		a, ok := s.pop()
@@ -176,7 +176,7 @@ func TestRecoveredRangesKeepBoundariesAndIntents(t *testing.T) {
 			break
 		}
 		prepared, pinned := a.Pinned("db.t")
-		delivered = append(delivered, fmt.Sprintf("%d-%d %d %v %v", a.rng.From, a.rng.To, len(a.records), pinned, prepared.Recovered))
+		delivered = append(delivered, fmt.Sprintf("%d-%d %d %v %v", a.rng.From, a.rng.To, a.records.n, pinned, prepared.Recovered))
 		if pinned {
 			require.Equal(t, uint64(77), prepared.Digest)
 			require.Equal(t, "two shards", string(prepared.Layout))
@@ -194,11 +194,11 @@ func TestRecoveredRangeEndsAtItsBoundaryWithoutItsLastRecord(t *testing.T) {
 	p := newPartition(s, "clicks", [16]byte{1}, 0)
 	p.restore(0, intentLog{ranges: []loggedRange{{from: 0, to: 5, intents: []loggedIntent{{sink: "db.t"}}}}})
 	feed(p, 0, 3) // 3 and 4 are markers of a transaction, or were compacted away
-	p.cutDue(time.Unix(999, 0), true)
+	p.cutNow()
 	require.Equal(t, planned, p.leases[0].state, "its boundary is fixed, so it waits for the record after it")
 	feed(p, 7, 8)
 	require.Equal(t, ready, p.leases[0].state)
-	require.Len(t, p.leases[0].records, 3)
+	require.Equal(t, 3, p.leases[0].records.n)
 	require.Equal(t, int64(5), p.from)
 }
 

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type session struct {
 	failed chan struct{}         // closed with err set: the session must be replaced
 	wake   chan struct{}         // something is ready to be delivered
 	commit chan struct{}         // something is to be committed
+	roomy  chan struct{}         // reading may go on
 	idle   chan struct{}         // replaced whenever an outstanding range or a commit has ended
 	offset map[topicPart]fetched // what OnOffsetsFetched saw, for the adjustment that follows it
 
@@ -53,7 +55,7 @@ type topicPart struct {
 func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 	s := &session{
 		cfg: cfg, log: log, metrics: m,
-		failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), idle: make(chan struct{}),
+		failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), roomy: make(chan struct{}, 1), idle: make(chan struct{}),
 		parts: map[topicPart]*partition{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -66,10 +68,12 @@ func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 
 // start joins the group.
 func (s *session) start(ctx context.Context) error {
+	pools := &pools{}
 	opts := append(s.cfg.clientOpts(),
 		kgo.WithContext(s.ctx),
 		kgo.WithLogger(clientLog{s.log}),
-		kgo.WithHooks(s.pulse),
+		kgo.WithHooks(s.pulse, pools),
+		kgo.WithPools(pools),
 		kgo.OnPartitionsAssigned(s.onAssigned),
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),
@@ -140,14 +144,42 @@ func (s *session) fail(why error) {
 // poll moves fetched records into their partitions. A rebalance waits for it, so records never reach a partition that was revoked.
 func (s *session) poll() {
 	defer s.ended.Done()
-	for s.ctx.Err() == nil {
+	for s.awaitRoom() {
 		fetches := s.client.PollFetches(s.ctx)
 		if fetches.IsClientClosed() || s.ctx.Err() != nil {
 			return
 		}
 		s.take(fetches, time.Now())
+		recycle(fetches)
 		s.client.AllowRebalance()
 	}
+}
+
+// awaitRoom holds up reading while memory is full. What the client has fetched ahead waits in it; pausing the partitions would throw that away.
+func (s *session) awaitRoom() bool {
+	for s.ctx.Err() == nil {
+		s.mu.Lock()
+		full := s.pressed && !s.fixedLocked()
+		s.mu.Unlock()
+		if !full {
+			return true
+		}
+		select {
+		case <-s.roomy:
+		case <-s.ctx.Done():
+		}
+	}
+	return false
+}
+
+// fixedLocked tells whether a range has to be read to an end that an earlier owner has fixed, whatever it takes.
+func (s *session) fixedLocked() bool {
+	for _, p := range s.parts {
+		if p.fixed() {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *session) take(fetches kgo.Fetches, now time.Time) {
@@ -161,7 +193,7 @@ func (s *session) take(fetches kgo.Fetches, now time.Time) {
 		if p == nil || p.draining || p.broken {
 			return
 		}
-		if f.LogStartOffset > p.from && len(p.open) == 0 && len(f.Records) > 0 && f.Records[0].Offset > p.from {
+		if f.LogStartOffset > p.from && p.open.n == 0 && len(f.Records) > 0 && f.Records[0].Offset > p.from {
 			s.noteExpired(p, f.LogStartOffset)
 		}
 		p.highWater = f.HighWatermark
@@ -208,7 +240,7 @@ func (s *session) tick() {
 		case now := <-t.C:
 			s.mu.Lock()
 			for _, p := range s.parts {
-				p.cutDue(now, false)
+				p.cutDue(now)
 			}
 			s.balanceLocked()
 			s.mu.Unlock()
@@ -216,7 +248,7 @@ func (s *session) tick() {
 	}
 }
 
-// balanceLocked pauses partitions that have a backlog, and all of them when memory is full, and resumes them when there is room again.
+// balanceLocked stops reading when memory is full, and goes on when there is room again. A partition that has a backlog is paused.
 func (s *session) balanceLocked() {
 	switch {
 	case s.buffered >= s.cfg.maxBuffered:
@@ -224,15 +256,17 @@ func (s *session) balanceLocked() {
 	case s.buffered <= s.cfg.maxBuffered-s.cfg.maxBuffered/4:
 		s.pressed = false
 	}
+	if s.pressed {
+		s.relieveLocked()
+	}
+	// Ranges that have to be read to a fixed end are read on alone.
+	some := s.pressed && s.fixedLocked()
+	if some || !s.pressed {
+		signal(s.roomy)
+	}
 	var pause, resume map[string][]int32
 	for tp, p := range s.parts {
-		if s.pressed {
-			p.cutDue(time.Time{}, true)
-		}
-		// A range whose end is fixed has to be read to that end, whatever it takes.
-		plan := p.planAhead()
-		fixed := plan != nil && plan.rng.From <= p.from
-		want := p.broken || p.backlog() || (s.pressed && !fixed)
+		want := p.broken || p.backlog() || some && !p.fixed()
 		switch {
 		case want && !p.paused:
 			pause = addPart(pause, tp)
@@ -248,6 +282,27 @@ func (s *session) balanceLocked() {
 		s.client.ResumeFetchPartitions(resume)
 	}
 	s.metrics.buffered.Set(s.buffered)
+}
+
+// relieveLocked cuts open ranges, the largest first, until half of what may be held is on its way: less would leave the pipeline idle, and more would
+// make many small blocks of what could become a few large ones.
+func (s *session) relieveLocked() {
+	open := int64(0)
+	var parts []*partition
+	for _, p := range s.parts {
+		open += p.open.held
+		if p.cuttable() {
+			parts = append(parts, p)
+		}
+	}
+	slices.SortFunc(parts, func(a, b *partition) int { return cmp.Compare(b.open.held, a.open.held) })
+	for _, p := range parts {
+		if s.buffered-open >= s.cfg.maxBuffered/2 {
+			return
+		}
+		open -= p.open.held
+		p.cutNow()
+	}
 }
 
 func addPart(m map[string][]int32, tp topicPart) map[string][]int32 {
@@ -370,13 +425,13 @@ func (s *session) settle(a attempt, err error) {
 	}
 	switch {
 	case p.gone != nil:
-		s.buffered -= l.bytes
-		l.state, l.records, l.bytes = done, nil, 0
+		l.drop()
+		l.state = done
 	case err == nil:
 		p.finish(l)
 	case p.draining:
-		s.buffered -= l.bytes
-		l.state, l.records, l.bytes = returned, nil, 0
+		l.drop()
+		l.state = returned
 	default:
 		l.state = returned
 		s.metrics.redelivered.Incr(1)

@@ -19,7 +19,7 @@ input:
     seed_brokers: [ "localhost:9092" ]
     topics: [ clicks ]
     consumer_group: clicks-to-clickhouse
-    range: { count: 100000, byte_size: 64MiB, period: 1s }
+    range: { count: 100000, byte_size: 16MiB, period: 1s }
 `)
 }
 
@@ -97,14 +97,14 @@ func rangeFields() []*service.ConfigField {
 	return []*service.ConfigField{
 		service.NewObjectField(kefRange,
 			service.NewIntField(kefRangeCount).Description("Records that end a range. An exactly-once output inserts a range as one block per shard, so this bounds the block.").Default(100000),
-			service.NewStringField(kefRangeByteSize).Description("Bytes of keys, values and headers (and 200 per record) that end a range.").Default("64MiB"),
+			service.NewStringField(kefRangeByteSize).Description("Bytes of keys, values and headers that end a range.").Default("16MiB"),
 			service.NewDurationField(kefRangePeriod).Description("Time after a range's first record that ends it, unless `ranges_in_flight` are under way: then it grows.").Default("1s"),
 		).Description("Where a partition is cut, whichever comes first."),
 		service.NewIntField(kefRecordsPerMessage).Description("Records in one message. See the description.").Default(1),
 		service.NewIntField(kefRangesInFlight).Description("Ranges of one partition that may be under way at a time. The pipeline also needs threads for them.").Default(4).Advanced(),
 		service.NewStringField(kefMaxBufferedBytes).
-			Description("Bytes of records held, buffered or in flight, above which partitions are paused. The client's own fetch buffers (`fetch_max_bytes` for each broker) come on top. A recovered range is read whole, even if it is larger.").
-			Default("256MiB"),
+			Description("Bytes held, of records in open ranges and in ranges under way, above which nothing more is read. See \"Memory\" above. A recovered range is read whole, even if it is larger.").
+			Default("64MiB"),
 		service.NewIntField(kefMaxMetadataBytes).
 			Description("Length of the metadata that intents may take, at most the brokers' `offset.metadata.max.bytes`.").
 			Default(4096).Advanced(),
@@ -137,14 +137,14 @@ func groupFields() []*service.ConfigField {
 		service.NewDurationField(kefRebalanceTimeout).
 			Description("How long a rebalance waits for this member. Ranges under way are drained within it, less a heartbeat and a fifth.").
 			Default("45s").Advanced(),
-		service.NewDurationField(kefHeartbeatInterval).Description("Time between heartbeats; at most a third of `session_timeout`.").Default("3s").Advanced(),
+		service.NewDurationField(kefHeartbeatInterval).Description("Time between heartbeats, at most a third of `session_timeout`; by default a third of it, and at most 3s.").Optional().Advanced(),
 	}
 }
 
 func fetchFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker.").Default("16MiB").Advanced(),
-		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("4MiB").Advanced(),
+		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker.").Default("4MiB").Advanced(),
+		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("1MiB").Advanced(),
 		service.NewStringField(kefFetchMinBytes).Description("Bytes that a broker waits for, as long as `fetch_max_wait`.").Default("1B").Advanced(),
 		service.NewDurationField(kefFetchMaxWait).Description("How long a broker waits for `fetch_min_bytes`.").Default("1s").Advanced(),
 	}
