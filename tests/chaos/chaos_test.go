@@ -28,7 +28,7 @@ func TestEveryKindOfFaultOnce(t *testing.T) {
 	binary, err := connector.Build(t.Context(), "../..", t.TempDir())
 	require.NoError(t, err)
 	report, err := chaos.Run(t.Context(), chaos.Options{
-		Seed: seed(t), Events: 60_000, Faults: len(chaos.Kinds()), EachFirst: true, Every: 1200 * time.Millisecond, Limit: 6 * time.Minute,
+		Seed: seed(t), Events: 60_000, Faults: len(chaos.Kinds()), EachFirst: true, Every: 800 * time.Millisecond, Limit: 6 * time.Minute,
 		Variant: chaos.FanOut, Binary: binary, Out: t.Output(),
 	})
 	require.NoError(t, err)
