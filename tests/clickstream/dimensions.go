@@ -34,7 +34,7 @@ var (
 	countries  = []string{"DE", "FR", "SE", "GB", "US", "JP", "BR", "IN"}
 )
 
-// Products returns the rows of dim_product for the options.
+// ProductRows returns the rows of dim_product for the options.
 func (o Options) ProductRows() []Product {
 	o.setDefaults()
 	rows := make([]Product, o.Products)
@@ -83,7 +83,7 @@ func (o Options) MySQLInserts() []string {
 	return append(out, inserts("dim_channel", chans)...)
 }
 
-// Tuple quotes the values as an SQL row; the literals mean the same to MySQL and to ClickHouse.
+// tuple quotes the values as an SQL row; the literals mean the same to MySQL and to ClickHouse.
 func tuple(values ...string) string {
 	quoted := make([]string, len(values))
 	for i, v := range values {

@@ -190,12 +190,18 @@ func (r *Report) views(ctx context.Context, node *services.Node, ledger *clickst
 	}
 	r.Checks += 2
 	for _, v := range []View{
-		{Title: "Page views per minute (dw.page_views_per_minute)", Head: []string{"minute", "views"},
-			query: "SELECT minute, sum(views) AS v FROM dw.page_views_per_minute GROUP BY minute ORDER BY v DESC, minute LIMIT 3"},
-		{Title: "Funnel by category (dw.funnel_by_category)", Head: []string{"category", "views", "carts", "purchases", "revenue"},
-			query: "SELECT product_category, sum(views), sum(carts), sum(purchases) AS p, sum(revenue) FROM dw.funnel_by_category GROUP BY product_category ORDER BY p DESC LIMIT 4"},
-		{Title: "Unique users (dw.unique_users)", Head: []string{"country", "users"},
-			query: "SELECT geo_country, uniqMerge(users) AS u FROM dw.unique_users GROUP BY geo_country ORDER BY u DESC LIMIT 3"},
+		{
+			Title: "Page views per minute (dw.page_views_per_minute)", Head: []string{"minute", "views"},
+			query: "SELECT minute, sum(views) AS v FROM dw.page_views_per_minute GROUP BY minute ORDER BY v DESC, minute LIMIT 3",
+		},
+		{
+			Title: "Funnel by category (dw.funnel_by_category)", Head: []string{"category", "views", "carts", "purchases", "revenue"},
+			query: "SELECT product_category, sum(views), sum(carts), sum(purchases) AS p, sum(revenue) FROM dw.funnel_by_category GROUP BY product_category ORDER BY p DESC LIMIT 4",
+		},
+		{
+			Title: "Unique users (dw.unique_users)", Head: []string{"country", "users"},
+			query: "SELECT geo_country, uniqMerge(users) AS u FROM dw.unique_users GROUP BY geo_country ORDER BY u DESC LIMIT 3",
+		},
 	} {
 		rows, err := node.QueryContext(ctx, v.query)
 		if err != nil {

@@ -96,7 +96,7 @@ func TestConfigsLintAndPassTheirTests(t *testing.T) {
 func TestLintNamesTheFieldAtFault(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "bad.yaml")
 	for _, tc := range []struct{ yaml, contains string }{
-		{"output: { clickhouse_native: { addresses: [ a:9000 ], table: t, compresion: lz4 } }", "compresion"},
+		{"output: { clickhouse_native: { addresses: [ a:9000 ], table: t, codec: lz4 } }", "codec"},
 		{"output: { clickhouse_native: { addresses: [ a:9000 ], table: t, compression: brotli } }", "brotli"},
 		{"input: { kafka_exactly_once: { seed_brokers: [ a:9092 ], topics: [ t ], consumer_group: g, rnage: {} } }", "rnage"},
 	} {

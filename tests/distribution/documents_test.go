@@ -94,7 +94,7 @@ func TestGoProgramInReadmeCompiles(t *testing.T) {
 			continue
 		}
 		// Inside the module, so that it builds against this checkout.
-		dir, err := os.MkdirTemp(filepath.Join(root, "cmd"), "readme")
+		dir, err := os.MkdirTemp(filepath.Join(root, "cmd"), "readme") //nolint:usetesting // has to be inside the module
 		require.NoError(t, err)
 		t.Cleanup(func() { os.RemoveAll(dir) })
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(b.text), 0o600))

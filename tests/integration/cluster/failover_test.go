@@ -214,7 +214,7 @@ func TestExceptionsAreNotTheHostsFault(t *testing.T) {
 	err = conn.Do(t.Context(), ch.Query{Body: "SELECT throwIf(1)"})
 	require.True(t, ch.IsException(err), "%v", err)
 	conn.Release(err)
-	require.True(t, conn.Replica() == nil, "a released connection belongs to nobody")
+	require.Nil(t, conn.Replica(), "a released connection belongs to nobody")
 	for _, r := range c.Layout().Shards[0].Replicas {
 		require.True(t, r.Health().Up)
 	}

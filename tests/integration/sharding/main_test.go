@@ -68,7 +68,7 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	fmt.Printf("random rows of seed %d: run again with -seed=%d\n", *seed, *seed)
+	fmt.Fprintf(os.Stdout, "random rows of seed %d: run again with -seed=%d\n", *seed, *seed)
 	return m.Run()
 }
 

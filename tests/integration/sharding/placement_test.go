@@ -22,6 +22,7 @@ type placement struct {
 }
 
 func newPlacement(t *testing.T, client *ch.Client, d *dataset, set int) *placement {
+	t.Helper()
 	p := &placement{d: d, set: set, table: strings.TrimPrefix(d.table, "rows.")}
 	for shard := range weightSets[set] {
 		p.run(t, client, fmt.Sprintf("CREATE TABLE %s.%s %s ENGINE = Memory", database(shard), p.table, p.columns()))
