@@ -35,6 +35,7 @@ type Cluster struct {
 	seen    map[uint32]string
 	rounds  map[uint32]*atomic.Uint32 // round-robin counters by shard number
 	closed  atomic.Bool
+	frames  framers
 
 	stop context.CancelFunc
 	done sync.WaitGroup

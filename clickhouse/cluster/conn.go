@@ -35,6 +35,9 @@ func (c *Conn) Do(ctx context.Context, q ch.Query) error {
 	if own := c.cluster.cfg.Settings; len(own) > 0 {
 		q.Settings = append(own[:len(own):len(own)], q.Settings...)
 	}
+	if len(q.Input) > 0 && q.OnInput == nil && q.Input[0].Data.Rows() > 0 {
+		q = c.streamed(q)
+	}
 	return c.do(ctx, func(ctx context.Context) error { return c.client.Do(ctx, q) })
 }
 
@@ -67,7 +70,7 @@ func (c *Conn) do(parent context.Context, f func(context.Context) error) error {
 		return stalled
 	}
 	if parent.Err() != nil {
-		return fmt.Errorf("%w: querying %s: %w", context.Cause(parent), c.node.address, err)
+		return fmt.Errorf("%w: querying %s: %v", context.Cause(parent), c.node.address, err)
 	}
 	return &AddressError{Address: c.node.address, Err: err}
 }

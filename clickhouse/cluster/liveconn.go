@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/tls"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,6 +20,10 @@ type liveConn struct {
 	net.Conn
 	moved   atomic.Int64 // since processStart, by the monotonic clock
 	aborted atomic.Bool
+
+	turn    sync.Mutex // one writer at a time
+	inBlock bool       // a block was begun and is not complete
+	tail    []byte     // the end of a block, before whatever is written next
 }
 
 func (c *liveConn) touch() { c.moved.Store(int64(time.Since(processStart))) }
@@ -52,6 +57,22 @@ func (c *liveConn) Read(p []byte) (int, error) {
 }
 
 func (c *liveConn) Write(p []byte) (int, error) {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	if c.inBlock {
+		return 0, errInBlock
+	}
+	if len(c.tail) == 0 {
+		return c.write(p)
+	}
+	c.tail = append(c.tail, p...)
+	n, err := c.write(c.tail)
+	n = max(0, n-len(c.tail)+len(p))
+	c.tail = c.tail[:0]
+	return n, err
+}
+
+func (c *liveConn) write(p []byte) (int, error) {
 	done := 0
 	for done < len(p) {
 		n, err := c.Conn.Write(p[done:min(done+writeChunk, len(p))])
@@ -67,7 +88,6 @@ func (c *liveConn) Write(p []byte) (int, error) {
 func (c *liveConn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetReadDeadline, t)
 }
-
 func (c *liveConn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetWriteDeadline, t)
 }
