@@ -70,7 +70,7 @@ func (c *Conn) do(parent context.Context, f func(context.Context) error) error {
 		return stalled
 	}
 	if parent.Err() != nil {
-		return fmt.Errorf("%w: querying %s: %v", context.Cause(parent), c.node.address, err)
+		return fmt.Errorf("%w: querying %s: %w", context.Cause(parent), c.node.address, err)
 	}
 	return &AddressError{Address: c.node.address, Err: err}
 }

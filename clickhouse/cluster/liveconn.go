@@ -88,6 +88,7 @@ func (c *liveConn) write(p []byte) (int, error) {
 func (c *liveConn) SetReadDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetReadDeadline, t)
 }
+
 func (c *liveConn) SetWriteDeadline(t time.Time) error {
 	return c.setDeadline(c.Conn.SetWriteDeadline, t)
 }
