@@ -60,8 +60,8 @@ type Report struct {
 	Rows       int64          `json:"rows"`
 	Duplicates int64          `json:"duplicates"`
 	Losses     int64          `json:"losses"`
-	ViewRows   int64          `json:"view_rows"` // events counted by a materialized view
-	WrongJoins int64          `json:"wrong_joins"`
+	ViewRows   int64          `json:"view_rows"`  // events counted by a materialized view
+	WrongRows  int64          `json:"wrong_rows"` // with other content than their event
 	// Events that can never be inserted: how many there are, how many are in the dead letter topic, and how many copies too many (which
 	// is allowed).
 	Dead            int64    `json:"dead"`
@@ -74,7 +74,7 @@ type Report struct {
 // Passed tells whether every event is there exactly once, in the table and in its materialized view, and every one that can never be in
 // the dead letter topic.
 func (r *Report) Passed() bool {
-	return r.Losses == 0 && r.Duplicates == 0 && r.WrongJoins == 0 && r.Rows == r.Events && r.ViewRows == r.Events &&
+	return r.Losses == 0 && r.Duplicates == 0 && r.WrongRows == 0 && r.Rows == r.Events && r.ViewRows == r.Events &&
 		r.DeadLetters == r.Dead
 }
 
@@ -88,9 +88,17 @@ func (r *Report) Print(out io.Writer) {
 		what string
 		n    int64
 	}{
-		{"faults", int64(r.FaultCount)}, {"lives of connectors", r.Lives}, {"events", r.Events}, {"rows", r.Rows},
-		{"counted by the materialized view", r.ViewRows}, {"duplicates", r.Duplicates}, {"losses", r.Losses}, {"wrong joins", r.WrongJoins},
-		{"events that cannot be inserted", r.Dead}, {"  in the dead letter topic", r.DeadLetters}, {"  more than once", r.RepeatedLetters},
+		{"faults", int64(r.FaultCount)},
+		{"lives of connectors", r.Lives},
+		{"events", r.Events},
+		{"rows", r.Rows},
+		{"counted by the materialized view", r.ViewRows},
+		{"duplicates", r.Duplicates},
+		{"losses", r.Losses},
+		{"rows with wrong content", r.WrongRows},
+		{"events that cannot be inserted", r.Dead},
+		{"  in the dead letter topic", r.DeadLetters},
+		{"  more than once", r.RepeatedLetters},
 		{"seconds", int64(r.Seconds)},
 	} {
 		fmt.Fprintf(out, "%-40s %d\n", l.what, l.n)

@@ -14,6 +14,7 @@ import (
 
 // seed of the short run. CHAOS_SEED runs another one.
 func seed(t *testing.T) uint64 {
+	t.Helper()
 	text, ok := os.LookupEnv("CHAOS_SEED")
 	if !ok {
 		return 1

@@ -7,6 +7,11 @@ import (
 	"strings"
 )
 
+// wrongRows counts the rows whose content, the joined column included, does not follow from the event's number.
+const wrongRows = `SELECT countIf(product_name IS DISTINCT FROM if(id %% %d < %d, concat('Product ', toString(id %% %d)), NULL)
+	OR user_id != id %% 10007 OR amount != id %% 997 OR sku != concat('sku-', toString(id %% %d)) OR tags != [concat('t', toString(id %% 7)), 'x']
+	OR toUnixTimestamp64Milli(ts) %% 1000 != id %% 1000 OR toSecond(ts) != id %% 60) FROM %s`
+
 // count compares the tables of all nodes, and the dead letters, with what was produced.
 func (w *world) count(ctx context.Context, r *Report) error {
 	n := w.cluster.Servers[0]
@@ -19,8 +24,7 @@ func (w *world) count(ctx context.Context, r *Report) error {
 		{"SELECT count() FROM " + events, &r.Rows},
 		{"SELECT uniqExact(id) FROM " + events, &distinct},
 		{"SELECT sum(events) FROM " + w.everywhere("per_user_local"), &r.ViewRows},
-		{fmt.Sprintf("SELECT countIf(product_name IS DISTINCT FROM if(id %% %d < %d, concat('Product ', toString(id %% %d)), NULL)) FROM %s",
-			products+10, products, products+10, events), &r.WrongJoins},
+		{fmt.Sprintf(wrongRows, products+10, products, products+10, products+10, events), &r.WrongRows},
 	} {
 		rows, err := n.QueryContext(ctx, q.query)
 		if err != nil {

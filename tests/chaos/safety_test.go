@@ -74,6 +74,7 @@ type stage struct {
 }
 
 func newStage(t *testing.T, servers *services.Cluster, binary, without, delivery string) *stage {
+	t.Helper()
 	s := &stage{t: t, servers: servers, name: "s" + strconv.FormatInt(time.Now().UnixNano(), 36)}
 	servers.Exec(t, fmt.Sprintf(`CREATE DATABASE %[1]s;
 		CREATE TABLE %[1]s.events_local (id UInt64, user_id UInt64) ENGINE = MergeTree ORDER BY id SETTINGS non_replicated_deduplication_window = 1000;
