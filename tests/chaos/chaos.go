@@ -21,7 +21,7 @@ type Options struct {
 	Seed   uint64
 	Events int           // events to produce while faults go on
 	Faults int           // faults to make
-	Every  time.Duration // mean time between faults; 5s by default
+	Every  time.Duration // mean time between faults; 3s by default
 	Limit  time.Duration // for the whole run
 	Binary string        // the connect binary
 	Out    io.Writer     // progress; may be nil
@@ -37,7 +37,7 @@ type Options struct {
 
 func (o *Options) setDefaults() (err error) {
 	if o.Every <= 0 {
-		o.Every = 5 * time.Second
+		o.Every = 3 * time.Second
 	}
 	if o.Limit <= 0 {
 		o.Limit = 30 * time.Minute

@@ -24,6 +24,7 @@ cluster resized. At the end each event has to be there exactly once. A seed that
 Examples:
   chaos -binary ../bin/connect
   chaos -binary ../bin/connect -seed 17 -faults 50 -events 300000
+  chaos -binary ../bin/connect -variant spool -every 1s -each
   chaos -binary ../bin/connect -only "connection cut before the reply,connector killed"
 
 Flags:
@@ -45,8 +46,8 @@ func run(ctx context.Context) error {
 	flag.IntVar(&opts.Events, "events", 2_000_000, "events to produce")
 	flag.IntVar(&opts.Faults, "faults", 200, "faults to make")
 	flag.DurationVar(&opts.Limit, "limit", 30*time.Minute, "end of the run")
-	flag.DurationVar(&opts.Every, "every", 5*time.Second, "mean time between faults")
-	flag.StringVar(&opts.Variant, "variant", chaos.Plain, "the pipeline: "+strings.Join(chaos.Variants, ", "))
+	flag.DurationVar(&opts.Every, "every", 3*time.Second, "mean time between faults")
+	flag.StringVar(&opts.Variant, "variant", chaos.FanOut, "the pipeline: "+strings.Join(chaos.Variants, ", "))
 	flag.BoolVar(&opts.EachFirst, "each", false, "begin with every kind of fault once")
 	only := flag.String("only", "", "kinds of faults, comma-separated, of: "+strings.Join(chaos.Kinds(), ", ")+". All by default")
 	asJSON := flag.Bool("json", false, "print the report as JSON")
