@@ -37,7 +37,10 @@ func (d debeziums) Record(i int, rec *Record) error {
 func changeTarget(t testing.TB, mode change.Mode) (*Writer, *target, *cluster.Layout) {
 	t.Helper()
 	fields := []column.Field{
-		{Column: "tenant", Type: "UInt32"}, {Column: "id", Type: "UInt64"}, {Column: "name", Type: "LowCardinality(String)"}, {Column: "amount", Type: "Nullable(Int32)"},
+		{Column: "tenant", Type: "UInt32"},
+		{Column: "id", Type: "UInt64"},
+		{Column: "name", Type: "LowCardinality(String)"},
+		{Column: "amount", Type: "Nullable(Int32)"},
 		{Column: "version", Type: "UInt64", Source: column.Meta(metaOffset)},
 		{Column: "flag", Type: "Int8", Source: column.Meta(metaRemoves)},
 		{Column: "length", Type: "UInt64", Default: column.Default{Kind: column.Server}},

@@ -161,11 +161,8 @@ func (w *Writer) bindChanges(t *target, fields []column.Field) error {
 			return err
 		}
 	}
-	for _, col := range table.Columns {
-		if _, _, planned := t.plan.Column(col.Name); col.InSortingKey && !planned {
-			return wrongTable(table, "insert the column, or order the table by columns that the rows have",
-				"is ordered by the column %q, which is not inserted: it could not be told whether an update moves a row", col.Name)
-		}
+	if err := s.workedOut(t, fields); err != nil {
+		return err
 	}
 	if _, err := change.NewDecoder(s.opts); err != nil {
 		return &PermanentError{Err: &cluster.ConfigError{Field: "columns", Reason: err.Error()}}
@@ -181,30 +178,26 @@ func (w *Writer) bindChanges(t *target, fields []column.Field) error {
 }
 
 // field takes note of a column: whether it tells rows apart, and what it wants of the envelope.
-func (s *changes) field(table *cluster.Table, f *column.Field, m merged) error {
+func (c *changes) field(table *cluster.Table, f *column.Field, m merged) error {
 	col, _ := table.Column(f.Column)
-	path, inRow := f.Source.DocumentPath()
 	name, meta := f.Source.MetaName()
 	if meta && strings.HasPrefix(name, metaEnvelope) {
-		if s.envelope == nil {
-			s.envelope = map[string]int{}
+		if c.envelope == nil {
+			c.envelope = map[string]int{}
 		}
-		if _, ok := s.envelope[name]; !ok {
-			s.envelope[name] = len(s.opts.Envelope)
-			s.opts.Envelope = append(s.opts.Envelope, strings.TrimPrefix(name, metaEnvelope))
+		if _, ok := c.envelope[name]; !ok {
+			c.envelope[name] = len(c.opts.Envelope)
+			c.opts.Envelope = append(c.opts.Envelope, strings.TrimPrefix(name, metaEnvelope))
 		}
 	}
 	if f.Column == m.version && meta {
-		s.version = name
+		c.version = name
 	}
 	if !col.InSortingKey || f.Column == m.version {
 		return nil
 	}
-	if inRow {
-		if path == "" {
-			path = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(f.Column) + `"`
-		}
-		s.opts.Keys = append(s.opts.Keys, path)
+	if path, ok := keyPath(f); ok {
+		c.opts.Keys = append(c.opts.Keys, path)
 		return nil
 	}
 	if name == metaTopic || name == metaPartition {
@@ -212,6 +205,37 @@ func (s *changes) field(table *cluster.Table, f *column.Field, m merged) error {
 	}
 	return wrongTable(table, "order the table by columns that the rows have",
 		"is ordered by the column %q, which does not come from the row but from its record: changes of one row would differ in it", f.Column)
+}
+
+// workedOut deals with columns of the sorting key that the server fills in. What a MATERIALIZED one is made of is not known here, so any
+// change of a row may move it; and a row that is deleted and put again under one key and version is, in this order, put.
+func (c *changes) workedOut(t *target, fields []column.Field) error {
+	for _, col := range t.layout.Table.Columns {
+		if _, _, planned := t.plan.Column(col.Name); !col.InSortingKey || planned {
+			continue
+		}
+		if col.DefaultKind != "MATERIALIZED" {
+			return wrongTable(t.layout.Table, "insert the column, or order the table by columns that the rows have",
+				"is ordered by the column %q, which is not inserted: changes of one row would differ in it", col.Name)
+		}
+		c.opts.Keys = nil
+		for i := range fields {
+			if path, ok := keyPath(&fields[i]); ok {
+				c.opts.Keys = append(c.opts.Keys, path)
+			}
+		}
+		return nil
+	}
+	return nil
+}
+
+// keyPath is where a column's value stands in an image, as change.Options has it.
+func keyPath(f *column.Field) (string, bool) {
+	path, ok := f.Source.DocumentPath()
+	if ok && path == "" {
+		path = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(f.Column) + `"`
+	}
+	return path, ok
 }
 
 // checkPlacement refuses a way of routing by which two changes of one row may come to two shards, where they would never meet.

@@ -87,7 +87,7 @@ func TestAShardThatWasDownGetsItsHalfOnce(t *testing.T) {
 	r := tell(events, "debezium")
 	_, err := w.Write(t.Context(), r.slice(0, 1500), nil)
 	require.NoError(t, err)
-	servers.Nodes[1][0].Stop()
+	require.NoError(t, servers.Nodes[1][0].Stop())
 	_, err = w.Write(t.Context(), r.slice(1500, 3000), nil)
 	require.Error(t, err)
 	require.NoError(t, servers.Nodes[1][0].Start(t.Context()))

@@ -44,7 +44,7 @@ var notName = regexp.MustCompile(`\W+`)
 
 // The sharding key is a part of the sorting key that updates may change.
 const (
-	columns  = `tenant UInt32, id UInt64, name String, amount Decimal(18, 2), note Nullable(String), version UInt64, row_version UInt64 DEFAULT 0, is_deleted UInt8, sign Int8 DEFAULT 1`
+	columns  = `tenant UInt32, id UInt64, name String, amount Decimal(18, 2), note Nullable(String), version UInt64, row_version UInt64 DEFAULT 0, is_deleted UInt8, sign Int8 DEFAULT 1, bracket UInt8 MATERIALIZED toUInt32(amount) % 5`
 	sharding = "cityHash64(tenant)"
 	ordered  = "tenant, id"
 
