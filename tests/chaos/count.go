@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
 // wrongRows counts the rows whose content, the joined column included, does not follow from the event's number.
@@ -14,40 +16,79 @@ const wrongRows = `SELECT countIf(product_name IS DISTINCT FROM if(id %% %d < %d
 
 // count compares the tables of all nodes, and the dead letters, with what was produced.
 func (w *world) count(ctx context.Context, r *Report) error {
-	n := w.cluster.Servers[0]
-	events := w.everywhere("events_local")
-	var distinct int64
-	for _, q := range []struct {
-		query string
-		into  *int64
-	}{
-		{"SELECT count() FROM " + events, &r.Rows},
-		{"SELECT uniqExact(id) FROM " + events, &distinct},
-		{"SELECT sum(events) FROM " + w.everywhere("per_user_local"), &r.ViewRows},
-		{fmt.Sprintf(wrongRows, products+10, products, products+10, products+10, events), &r.WrongRows},
-	} {
-		rows, err := n.QueryContext(ctx, q.query)
-		if err != nil {
-			return fmt.Errorf("counting: %w", err)
-		}
-		if *q.into, err = strconv.ParseInt(rows[0][0], 10, 64); err != nil {
-			return fmt.Errorf("counting: %w", err)
+	for _, nodes := range w.copies() {
+		if err := w.countCopy(ctx, r, nodes); err != nil {
+			return err
 		}
 	}
-	r.Losses, r.Duplicates = r.Events-distinct, r.Rows-distinct
 	if err := w.countDead(ctx, r); err != nil {
 		return err
 	}
 	if r.Passed() {
 		return nil
 	}
-	return w.examples(ctx, r, events)
+	for _, nodes := range w.copies() {
+		if err := w.examples(ctx, r, nodes); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// everywhere is a table on all nodes.
-func (w *world) everywhere(table string) string {
+// copies are the sets of nodes that together have to have every event once: all of them, since a block goes to one replica of its shard, or
+// one set for each replica where every one is written.
+func (w *world) copies() [][]*services.Node {
+	if w.opts.Variant != WriteAll {
+		return [][]*services.Node{w.cluster.Servers}
+	}
+	var out [][]*services.Node
+	for replica := range replicas {
+		nodes := []*services.Node{w.cluster.Servers[spare]}
+		for shard := range shards {
+			nodes = append(nodes, w.cluster.Servers[shard*replicas+replica])
+		}
+		out = append(out, nodes)
+	}
+	return out
+}
+
+// countCopy adds up what is wrong with one copy.
+func (w *world) countCopy(ctx context.Context, r *Report, nodes []*services.Node) error {
+	events := tableOn(nodes, "events_local")
+	var rows, distinct, viewed, wrong int64
+	for _, q := range []struct {
+		query string
+		into  *int64
+	}{
+		{"SELECT count() FROM " + events, &rows},
+		{"SELECT uniqExact(id) FROM " + events, &distinct},
+		{"SELECT sum(events) FROM " + tableOn(nodes, "per_user_local"), &viewed},
+		{fmt.Sprintf(wrongRows, products+10, products, products+10, products+10, events), &wrong},
+	} {
+		answer, err := w.cluster.Servers[0].QueryContext(ctx, q.query)
+		if err != nil {
+			return fmt.Errorf("counting: %w", err)
+		}
+		if *q.into, err = strconv.ParseInt(answer[0][0], 10, 64); err != nil {
+			return fmt.Errorf("counting: %w", err)
+		}
+	}
+	r.Losses += r.Events - distinct
+	r.Duplicates += rows - distinct
+	r.WrongRows += wrong
+	if r.Rows == 0 || rows != r.Events {
+		r.Rows = rows
+	}
+	if r.ViewRows == 0 || viewed != r.Events {
+		r.ViewRows = viewed
+	}
+	return nil
+}
+
+// tableOn is a table on several nodes.
+func tableOn(nodes []*services.Node, table string) string {
 	var addrs []string
-	for _, n := range w.cluster.Servers {
+	for _, n := range nodes {
 		addrs = append(addrs, n.Addr())
 	}
 	return fmt.Sprintf("remote('%s', chaos.%s)", strings.Join(addrs, ","), table)
@@ -70,8 +111,8 @@ func (w *world) countDead(ctx context.Context, r *Report) error {
 	return nil
 }
 
-func (w *world) examples(ctx context.Context, r *Report, table string) error {
-	n := w.cluster.Servers[0]
+func (w *world) examples(ctx context.Context, r *Report, nodes []*services.Node) error {
+	n, table := w.cluster.Servers[0], tableOn(nodes, "events_local")
 	for what, query := range map[string]string{
 		"lost": fmt.Sprintf(`SELECT number FROM numbers(%d) WHERE number %% %d NOT IN (13, 14) AND number NOT IN (SELECT id FROM %s) LIMIT 5`,
 			w.opts.Events, deadEvery, table),
@@ -82,7 +123,7 @@ func (w *world) examples(ctx context.Context, r *Report, table string) error {
 		"table and view differ, by node": fmt.Sprintf(`SELECT s, sum(t), sum(v), min(u), max(u) FROM
 			(SELECT _shard_num AS s, user_id AS u, count() AS t, 0 AS v FROM %s GROUP BY 1, 2 UNION ALL
 			 SELECT _shard_num AS s, user_id AS u, 0 AS t, sum(events) AS v FROM %s GROUP BY 1, 2)
-			GROUP BY s HAVING sum(t) != sum(v)`, table, w.everywhere("per_user_local")),
+			GROUP BY s HAVING sum(t) != sum(v)`, table, tableOn(nodes, "per_user_local")),
 	} {
 		rows, err := n.QueryContext(ctx, query)
 		if err != nil {

@@ -132,7 +132,9 @@ func pass(p *proxy.Proxy) {
 func (w *world) resize(ctx context.Context) error {
 	var all []services.Shard
 	for s := range shards {
-		all = append(all, services.Shard{Weight: 1, Replicas: []services.Replica{{Node: s * replicas}, {Node: s*replicas + 1}}})
+		all = append(all, services.Shard{
+			Weight: 1, WriteAll: w.opts.Variant == WriteAll, Replicas: []services.Replica{{Node: s * replicas}, {Node: s*replicas + 1}},
+		})
 	}
 	w.resized++
 	all = append(all, services.Shard{Weight: 1 + w.resized%2, Replicas: []services.Replica{{Node: spare}}})

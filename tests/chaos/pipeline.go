@@ -15,10 +15,12 @@ const (
 	FanOut = "fan out" // a second output behind the same input, as in config/clickstream.yaml
 	Packed = "packed"  // many records in a message
 	Spool  = "spool"   // blocks go to disk after a few attempts, and are replayed at the end
+	// WriteAll is a cluster with internal_replication=false: every replica is written, and has to have every row of its shard.
+	WriteAll = "write all"
 )
 
 // Variants lists them.
-var Variants = []string{Plain, FanOut, Packed, Spool}
+var Variants = []string{Plain, FanOut, Packed, Spool, WriteAll}
 
 // checkVariant gives the variant asked for: the first when none is.
 func checkVariant(name string) (string, error) {

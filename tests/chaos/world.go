@@ -70,7 +70,7 @@ func newWorld(ctx context.Context, opts Options, dir string) (*world, error) {
 		return nil, err
 	}
 	w.cluster, err = services.Start(ctx, services.Options{
-		ClickHouse: true, Shards: shards, Replicas: replicas, Nodes: spare + 1,
+		ClickHouse: true, Shards: shards, Replicas: replicas, Nodes: spare + 1, WriteAll: opts.Variant == WriteAll,
 		Kafka: true, KafkaPartitions: partitions, KafkaListeners: map[string]string{behind: w.kafka.Addr()}, MariaDB: true,
 		Dir: filepath.Join(dir, "servers"), Log: opts.Out,
 	})
