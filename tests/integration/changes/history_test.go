@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/change"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
@@ -209,13 +210,17 @@ func TestARandomHistoryEndsAsTheSourceDid(t *testing.T) {
 				l := &ledger{intents: map[string]delivery.Prepared{}}
 				random := rand.New(rand.NewPCG(seed, 3))
 				var sent []records
-				each(tell(events, format), seed, func(part records) {
-					write(t, w, part, l, false)
-					sent = append(sent, part)
+				each(tell(events, format), seed, func(part records) { sent = append(sent, part) })
+				inFlight := 4
+				if mode.engine == collapsing {
+					inFlight = 1 // it pairs rows in the order in which they come
+				}
+				for from := 0; from < len(sent); from += inFlight {
+					writeAll(t, w, sent[from:min(from+inFlight, len(sent))], l, false)
 					if random.IntN(3) == 0 { // a crash behind the insert: the same range again, in other hands
-						write(t, w, sent[random.IntN(len(sent))], l, true)
+						writeAll(t, w, sent[random.IntN(from+1):][:1], l, true)
 					}
-				})
+				}
 				require.Equal(t, left, final(t, db))
 				if mode.mode == change.Replacing {
 					// Blocks that ClickHouse does not recognise change nothing either, in whatever order they come.
@@ -237,6 +242,22 @@ func TestARandomHistoryEndsAsTheSourceDid(t *testing.T) {
 			})
 		}
 	}
+}
+
+// writeAll writes ranges side by side.
+func writeAll(t *testing.T, w *insert.Writer, parts []records, l *ledger, recovered bool) {
+	t.Helper()
+	var all errgroup.Group
+	for _, part := range parts {
+		all.Go(func() error {
+			result, err := w.Write(t.Context(), part, l.lease(part.from, part.from+int64(part.Len()), recovered))
+			if err == nil && len(result.Rejected) > 0 {
+				err = &insert.RejectedError{First: result.Rejected[0], Count: len(result.Rejected)}
+			}
+			return err
+		})
+	}
+	require.NoError(t, all.Wait())
 }
 
 func write(t *testing.T, w *insert.Writer, part records, l *ledger, recovered bool) {
