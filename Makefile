@@ -5,15 +5,15 @@ VERSION       ?= $(shell git describe --tags --always --dirty 2>/dev/null || ech
 # The date of the commit, not of the build: the same sources make the same binary.
 DATE          ?= $(shell git log -1 --format=%cI 2>/dev/null || echo unknown)
 IMAGE         ?= benthos-clickhouse/connect:$(VERSION)
-FUZZTIME      ?= 30s
+FUZZTIME      ?= 60s
 # Arguments for the program that a target runs, like make chaos ARGS="-seed 17".
 ARGS          ?=
 GOLANGCI_LINT := v2.12.2
 
-# Options of go test for each module. Suites that start servers run one package after the other: they share a small
-# machine, and what is tested is not that they can share it.
+# Options of go test for each module. Suites that start servers spend half of their time waiting for these, so two of them
+# share the machine; the servers of each have their own ports and directories.
 UNIT_FLAGS        ?= -timeout 5m
-INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 1
+INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 2
 
 # A static binary everywhere. The race detector needs cgo, and says so itself.
 export CGO_ENABLED ?= 0
@@ -66,11 +66,11 @@ $(LINTER):
 	mv bin/tools/golangci-lint $@
 
 .PHONY: fuzz
-fuzz: ## every fuzz test for FUZZTIME (30s)
+fuzz: ## every fuzz test for FUZZTIME (60s)
 	@grep -roE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort | \
 	while read -r dir name; do \
 		echo "$$dir $$name"; \
-		$(GO) test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . || exit 1; \
+		$(GO) test -C "$$dir" -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x . || exit 1; \
 	done
 
 # Where figures of a benchmark are kept: make bench ARGS="-save ../docs/performance"
