@@ -25,10 +25,16 @@ var (
 // readAhead is what decompressing needs beyond the data, not to grow its buffer at the end (bytes.MinRead).
 const readAhead = 512
 
+// usualRatio is what is taken for the ratio before the first batch.
+const usualRatio = 4 * 16
+
 // GetDecompressBytes implements kgo.PoolDecompressBytes. The result is large enough for a batch that compresses a little better than the last ones did.
 func (p *pools) GetDecompressBytes(compressed []byte, _ kgo.CompressionCodecType) []byte {
-	n := int64(len(compressed))
-	return p.bytes.get(int(n*max(p.ratio.Load(), 16)/16 + n/2 + readAhead))
+	n, ratio := int64(len(compressed)), p.ratio.Load()
+	if ratio == 0 {
+		ratio = usualRatio
+	}
+	return p.bytes.get(int(n*ratio/16 + n/2 + readAhead))
 }
 
 // PutDecompressBytes implements kgo.PoolDecompressBytes.

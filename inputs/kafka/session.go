@@ -74,6 +74,7 @@ func (s *session) start(ctx context.Context) error {
 		kgo.WithLogger(clientLog{s.log}),
 		kgo.WithHooks(s.pulse, pools),
 		kgo.WithPools(pools),
+		kgo.WithDecompressor(newDecompressor(pools)),
 		kgo.OnPartitionsAssigned(s.onAssigned),
 		kgo.OnPartitionsRevoked(s.onRevoked),
 		kgo.OnPartitionsLost(s.onLost),

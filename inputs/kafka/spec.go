@@ -143,7 +143,7 @@ func groupFields() []*service.ConfigField {
 
 func fetchFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker.").Default("4MiB").Advanced(),
+		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker. Raise it where brokers are far away: an answer at a time is read from each.").Default("2MiB").Advanced(),
 		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("1MiB").Advanced(),
 		service.NewStringField(kefFetchMinBytes).Description("Bytes that a broker waits for, as long as `fetch_max_wait`.").Default("1B").Advanced(),
 		service.NewDurationField(kefFetchMaxWait).Description("How long a broker waits for `fetch_min_bytes`.").Default("1s").Advanced(),
