@@ -165,7 +165,6 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		period:            read(r, conf.FieldDuration, kefRange, kefRangePeriod),
 		recordsPerMessage: read(r, conf.FieldInt, kefRecordsPerMessage),
 		inFlight:          read(r, conf.FieldInt, kefRangesInFlight),
-		maxBuffered:       r.bytes(1<<50, kefMaxBufferedBytes),
 		maxMetadata:       read(r, conf.FieldInt, kefMaxMetadataBytes),
 		retryInitial:      read(r, conf.FieldDuration, kefRedelivery, kefRedeliveryInitial),
 		retryMax:          read(r, conf.FieldDuration, kefRedelivery, kefRedeliveryMax),
@@ -181,6 +180,10 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		fetchMaxPartition: int32(r.bytes(1<<31-1, kefFetchMaxPartition)),
 		fetchMinBytes:     int32(r.bytes(1<<31-1, kefFetchMinBytes)),
 		fetchMaxWait:      read(r, conf.FieldDuration, kefFetchMaxWait),
+	}
+	c.maxBuffered = 3 * c.byteSize
+	if conf.Contains(kefMaxBufferedBytes) {
+		c.maxBuffered = r.bytes(1<<50, kefMaxBufferedBytes)
 	}
 	c.heartbeatInterval = min(maxHeartbeatInterval, c.sessionTimeout/3)
 	if conf.Contains(kefHeartbeatInterval) {

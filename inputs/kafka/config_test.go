@@ -28,17 +28,28 @@ func TestConfigDefaults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"a:9092", "b:9092", "c:9092"}, c.brokers)
 	require.Equal(t, 100_000, c.count)
-	require.Equal(t, int64(16<<20), c.byteSize)
+	require.Equal(t, int64(8<<20), c.byteSize)
 	require.Equal(t, time.Second, c.period)
 	require.Equal(t, 1, c.recordsPerMessage)
 	require.Equal(t, 4, c.inFlight)
-	require.Equal(t, int64(64<<20), c.maxBuffered)
+	require.Equal(t, int64(24<<20), c.maxBuffered)
 	require.Equal(t, 4096, c.maxMetadata)
 	require.Equal(t, fields{topic: true, partition: true, offset: true, key: true, timestampMs: true}, c.fields)
 	require.Nil(t, c.tls)
 	require.Empty(t, c.sasl)
 	require.Equal(t, 3*time.Second, c.heartbeatInterval)
 	require.Equal(t, startOffset{}, c.start)
+}
+
+func TestDefaultsFollowOtherFields(t *testing.T) {
+	c, err := parse(t, minimal+"session_timeout: 6s\nrange: { byte_size: 64MiB }")
+	require.NoError(t, err)
+	require.Equal(t, 2*time.Second, c.heartbeatInterval)
+	require.Equal(t, int64(192<<20), c.maxBuffered)
+	c, err = parse(t, minimal+"session_timeout: 6s\nheartbeat_interval: 500ms\nmax_buffered_bytes: 100MiB")
+	require.NoError(t, err)
+	require.Equal(t, 500*time.Millisecond, c.heartbeatInterval)
+	require.Equal(t, int64(100<<20), c.maxBuffered)
 }
 
 func TestConfigIsChecked(t *testing.T) {
@@ -120,7 +131,7 @@ kafka_exactly_once:
   seed_brokers: [ "localhost:9092" ]
   topics: [ clicks ]
   consumer_group: clicks-to-clickhouse
-  range: { count: 100000, byte_size: 16MiB, period: 1s }
+  range: { count: 100000, byte_size: 8MiB, period: 1s }
 `))
 	require.NoError(t, err)
 	require.Empty(t, lints)

@@ -19,7 +19,7 @@ input:
     seed_brokers: [ "localhost:9092" ]
     topics: [ clicks ]
     consumer_group: clicks-to-clickhouse
-    range: { count: 100000, byte_size: 16MiB, period: 1s }
+    range: { count: 100000, byte_size: 8MiB, period: 1s }
 `)
 }
 
@@ -42,6 +42,18 @@ on such messages record by record (` + "`dimension_join`" + `), and so does the 
 
 ` + "`kafka_topic`" + `, ` + "`kafka_partition`" + `, ` + "`kafka_offset`" + `, ` + "`kafka_key`" + `, ` + "`kafka_timestamp_ms`" + `, as chosen in ` + "`metadata`" + `, and optionally ` + "`kafka_timestamp_unix`" + `, ` + "`kafka_lag`" + `, ` + "`kafka_tombstone_message`" + ` and
 the record's headers under their own names. A header never replaces one of these keys. Eight keys or fewer are cheap; more cost a larger map for every message.
+
+### Memory
+
+A record is copied once, into its range, and kept there until the range is committed. ` + "`max_buffered_bytes`" + ` limits these copies, counted with their keys, headers, 48 bytes for each record and, with one record a message,
+1,000 more for the message. When it is reached nothing more is polled. Brokers may have answered already: the client has up to two answers of each broker in hand, compressed and decompressed. So the input holds at most
+
+    max_buffered_bytes + 3 × brokers × fetch_max_bytes × (1 + compression ratio)
+
+Processors and outputs have copies of their own of what is under way: ` + "`dimension_join`" + ` the joined events, ` + "`clickhouse_native`" + ` their columns. Go's garbage collector lets the sum grow to about twice its size.
+
+Full memory ends open ranges early, the largest first, until half of it is under way. At full load a range of one of P partitions is therefore about ` + "`max_buffered_bytes / P`" + ` large, or ` + "`range.byte_size`" + ` if that is less:
+with many partitions, raise ` + "`max_buffered_bytes`" + ` for larger blocks; with few, ` + "`range.byte_size`" + `, which it follows. The first two ranges of a partition after an assignment are a sixteenth and a quarter of a full one, so that rows of a backlog are visible soon.
 
 ### When something changes underneath
 
@@ -97,14 +109,14 @@ func rangeFields() []*service.ConfigField {
 	return []*service.ConfigField{
 		service.NewObjectField(kefRange,
 			service.NewIntField(kefRangeCount).Description("Records that end a range. An exactly-once output inserts a range as one block per shard, so this bounds the block.").Default(100000),
-			service.NewStringField(kefRangeByteSize).Description("Bytes of keys, values and headers that end a range.").Default("16MiB"),
+			service.NewStringField(kefRangeByteSize).Description("Bytes of keys, values and headers that end a range.").Default("8MiB"),
 			service.NewDurationField(kefRangePeriod).Description("Time after a range's first record that ends it, unless `ranges_in_flight` are under way: then it grows.").Default("1s"),
 		).Description("Where a partition is cut, whichever comes first."),
 		service.NewIntField(kefRecordsPerMessage).Description("Records in one message. See the description.").Default(1),
 		service.NewIntField(kefRangesInFlight).Description("Ranges of one partition that may be under way at a time. The pipeline also needs threads for them.").Default(4).Advanced(),
 		service.NewStringField(kefMaxBufferedBytes).
-			Description("Bytes held, of records in open ranges and in ranges under way, above which nothing more is read. See \"Memory\" above. A recovered range is read whole, even if it is larger.").
-			Default("64MiB"),
+			Description("Bytes held, of records in open ranges and in ranges under way, above which nothing more is read; three times `range.byte_size` by default. See the section on memory. A recovered range is read whole, even if it is larger.").
+			Optional().Example("128MiB"),
 		service.NewIntField(kefMaxMetadataBytes).
 			Description("Length of the metadata that intents may take, at most the brokers' `offset.metadata.max.bytes`.").
 			Default(4096).Advanced(),
@@ -143,8 +155,8 @@ func groupFields() []*service.ConfigField {
 
 func fetchFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker. Raise it where brokers are far away: an answer at a time is read from each.").Default("2MiB").Advanced(),
-		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("1MiB").Advanced(),
+		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker. Raise it where brokers are far away: an answer at a time is read from each.").Default("1MiB").Advanced(),
+		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("512KiB").Advanced(),
 		service.NewStringField(kefFetchMinBytes).Description("Bytes that a broker waits for, as long as `fetch_max_wait`.").Default("1B").Advanced(),
 		service.NewDurationField(kefFetchMaxWait).Description("How long a broker waits for `fetch_min_bytes`.").Default("1s").Advanced(),
 	}
