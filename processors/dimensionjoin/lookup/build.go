@@ -3,7 +3,8 @@ package lookup
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
+	"strings"
+	"unsafe"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
@@ -69,7 +70,18 @@ func (w *worker) reserve(from, to int) {
 	if docs > 0 {
 		rest = int(float64(rest) * float64(need) / float64(docs) * 1.03)
 	}
-	w.out = slices.Grow(w.out, need+rest)
+	w.out = append(uncleared(len(w.out)+need+rest), w.out...)
+}
+
+// uncleared returns an empty slice with room for n bytes, n > 0. Unlike make, which clears memory, it leaves the first touch of each
+// page to what is written there.
+func uncleared(n int) []byte {
+	var b strings.Builder
+	b.Grow(n)
+	b.WriteByte(0)
+	// The string shares the builder's array, which Grow made on the heap with room for n bytes at least. Both are dropped here, so that
+	// nobody holds those bytes as a string.
+	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
 }
 
 // splice puts all rows before the closing brace of an event that has none of their members.
