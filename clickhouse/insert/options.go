@@ -102,6 +102,9 @@ type Options struct {
 	// InsertTimeout bounds one attempt at one block. 300 s
 	InsertTimeout time.Duration
 
+	// Writes is how many Writes run at the same time. Blocks for as many are kept to be filled again. 4
+	Writes int
+
 	// KeepRejected returns records that can never be inserted in the Result. Without it they fail the Write with a *RejectedError.
 	KeepRejected bool
 	// Spool takes the blocks whose attempts are used up. Without it the Write fails.
@@ -117,6 +120,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Delivery == "" {
 		o.Delivery = DeliveryAuto
+	}
+	if o.Writes == 0 {
+		o.Writes = 4
 	}
 	if o.Retries.MaxAttempts <= 0 {
 		o.Retries.MaxAttempts = 8

@@ -53,7 +53,7 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 	if err != nil {
 		return nil, &PermanentError{Err: err, Advice: "name the columns to insert in `columns`, without this one, or change its type"}
 	}
-	t := &target{source: l, layout: l, plan: plan, spare: max(4, 2*len(l.Shards)), parts: map[uint64]chan *part{}}
+	t := &target{source: l, layout: l, plan: plan, spare: max(4, w.opts.Writes*len(l.Shards)), parts: map[uint64]chan *part{}}
 	t.readers = make(chan *column.Reader, t.spare)
 	for _, f := range fields {
 		switch f.Source {
@@ -258,11 +258,12 @@ func statement(table string, input proto.Input) string {
 }
 
 // quoteName writes an identifier so that ClickHouse reads it back unchanged.
-func quoteName(name string) string {
-	return "`" + strings.NewReplacer("\\", `\\`, "`", "\\`", "\x00", `\0`).Replace(name) + "`"
-}
+func quoteName(name string) string { return "`" + nameEscapes.Replace(name) + "`" }
 
 // quoteText writes a string literal.
-func quoteText(s string) string {
-	return "'" + strings.NewReplacer("\\", `\\`, "'", `\'`, "\x00", `\0`).Replace(s) + "'"
-}
+func quoteText(s string) string { return "'" + textEscapes.Replace(s) + "'" }
+
+var (
+	nameEscapes = strings.NewReplacer("\\", `\\`, "`", "\\`", "\x00", `\0`)
+	textEscapes = strings.NewReplacer("\\", `\\`, "'", `\'`, "\x00", `\0`)
+)

@@ -65,6 +65,7 @@ func newOutput(conf *service.ParsedConfig, mgr *service.Resources, inFlight int)
 		return nil, err
 	}
 	c.cluster.MaxConns = max(16, 2*inFlight)
+	c.insert.Writes = inFlight
 	o := &output{conf: c, log: mgr.Logger()}
 	if c.spoolPath != "" {
 		if c.insert.Spool, err = spool.Open(c.spoolPath, c.spoolMax); err != nil {

@@ -114,8 +114,9 @@ What only a person can mend (a wrong password, a missing privilege, an unsupport
 
 ### Memory
 
-Each of the ` + "`max_in_flight`" + ` batches holds its messages, and one block per shard of about the rows' size in ClickHouse's native format; each connection that is or was in use keeps two buffers of the largest block that it has
-sent, until it has been idle for a minute. In all about ` + "`max_in_flight × (batch in JSON + 3 × batch in native format)`" + `, times what the Go runtime lets garbage grow (` + "`GOGC`, `GOMEMLIMIT`" + `).
+Each of the ` + "`max_in_flight`" + ` batches holds its messages, and one block per shard of about the rows' size in ClickHouse's native format, up to a quarter more for growth. Blocks are sent in compressed frames of 256 KiB straight from
+there, for which each shard being written takes another megabyte; afterwards they are kept to be filled again. In all about ` + "`max_in_flight × (batch in JSON + 1.25 × batch in native format + shards × 1 MiB)`" + `, times what the
+Go runtime lets garbage grow (` + "`GOGC`, `GOMEMLIMIT`" + `).
 
 ### Metrics
 
