@@ -10,12 +10,12 @@ import (
 )
 
 // The collector is left alone until the heap has grown by roomyHeap, which is little memory and saves a small pipeline most of
-// its collections; a heap that is large itself grows by its own size, as Go has it. A percentage that is high whatever the
+// its collections; a heap that is large itself grows by three quarters of its size. A percentage that is high whatever the
 // size was measured to cost time as well as memory: memory that the kernel has to hand out anew is slower than what a
 // collection would have freed. See docs/performance.
 const (
 	roomyHeap     = 96 << 20
-	minPercent    = 100
+	minPercent    = 75
 	maxPercent    = 400
 	percentNeeded = 10 // a change that is worth stopping the world for
 )

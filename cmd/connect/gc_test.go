@@ -13,7 +13,8 @@ func TestGCPercentGrowsSmallHeapsAndSparesLargeOnes(t *testing.T) {
 	require.Equal(t, 400, gcPercent(10<<20))
 	require.Equal(t, 200, gcPercent(48<<20))
 	require.Equal(t, 100, gcPercent(96<<20))
-	require.Equal(t, 100, gcPercent(4<<30))
+	require.Equal(t, 75, gcPercent(200<<20))
+	require.Equal(t, 75, gcPercent(4<<30))
 }
 
 func TestTunerFollowsTheLiveHeap(t *testing.T) {
