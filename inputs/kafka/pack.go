@@ -61,16 +61,19 @@ func (k *packed) push(c *config, r *kgo.Record) {
 	}
 }
 
-// room is how large the next chunk is likely to become: as large as the one before, unless the range will have ended.
+// room is how large the next chunk is likely to become: as large as the one before, unless the range will have ended. A range that an earlier owner
+// fixed may be larger than ours become.
 func (k *packed) room(c *config) sizes {
 	s := k.before
 	if n := len(k.chunks); n > 0 {
 		s = k.chunks[n-1].sizes()
 	}
-	if left := c.count - k.n; left < s.records {
+	if left := c.count - k.n; left > 0 && left < s.records {
 		s = sizes{s.content / s.records * left, s.keys / s.records * left, left}
 	}
-	s.content = min(s.content, int(c.byteSize-k.bytes))
+	if left := int(c.byteSize - k.bytes); left > 0 && left < s.content {
+		s.content = left
+	}
 	return s
 }
 

@@ -82,6 +82,18 @@ func TestChunksFillUpWithoutGrowing(t *testing.T) {
 	}
 }
 
+func TestARecoveredRangeMayBeLargerThanRangesAreNow(t *testing.T) {
+	for _, perMessage := range []int{1, 20} {
+		s := testSession(func(c *config) { c.count, c.byteSize, c.recordsPerMessage = 50, 100, perMessage })
+		p := newPartition(s, "clicks", [16]byte{1}, 0)
+		p.restore(0, intentLog{ranges: []loggedRange{{from: 0, to: 9000, intents: []loggedIntent{{sink: "db.t"}}}}})
+		s.parts[topicPart{"clicks", 0}] = p
+		feed(p, 0, 9001)
+		require.Equal(t, []string{"0-9000"}, ranges(p))
+		require.Equal(t, 9000, s.testPop(t).records.n)
+	}
+}
+
 func TestRangesAreSmallAfterAnAssignment(t *testing.T) {
 	s := testSession(func(c *config) { c.count, c.inFlight = 32_000, 9 })
 	p := s.testPartition(0)
