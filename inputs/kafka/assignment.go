@@ -142,6 +142,7 @@ func (s *session) onFetched(_ context.Context, client *kgo.Client, resp *kmsg.Of
 // position decides where each partition that came starts, and takes up what its earlier owner had prepared. A partition that cannot be
 // consumed safely is left out, with the reason in the log, while the others go on.
 func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	<-s.joining
 	topics := make([]string, 0, len(offsets))
 	for t := range offsets {
 		topics = append(topics, t)

@@ -27,15 +27,16 @@ type session struct {
 	client  *kgo.Client
 	pulse   *pulse
 
-	ctx    context.Context
-	cancel context.CancelFunc
-	ended  sync.WaitGroup
-	failed chan struct{}         // closed with err set: the session must be replaced
-	wake   chan struct{}         // something is ready to be delivered
-	commit chan struct{}         // something is to be committed
-	roomy  chan struct{}         // reading may go on
-	idle   chan struct{}         // replaced whenever an outstanding range or a commit has ended
-	offset map[topicPart]fetched // what OnOffsetsFetched saw, for the adjustment that follows it
+	ctx     context.Context
+	cancel  context.CancelFunc
+	ended   sync.WaitGroup
+	joining chan struct{}         // closed once client is set
+	failed  chan struct{}         // closed with err set: the session must be replaced
+	wake    chan struct{}         // something is ready to be delivered
+	commit  chan struct{}         // something is to be committed
+	roomy   chan struct{}         // reading may go on
+	idle    chan struct{}         // replaced whenever an outstanding range or a commit has ended
+	offset  map[topicPart]fetched // what OnOffsetsFetched saw, for the adjustment that follows it
 
 	mu       sync.Mutex
 	err      error
@@ -55,7 +56,7 @@ type topicPart struct {
 func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 	s := &session{
 		cfg: cfg, log: log, metrics: m,
-		failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), roomy: make(chan struct{}, 1), idle: make(chan struct{}),
+		joining: make(chan struct{}), failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), roomy: make(chan struct{}, 1), idle: make(chan struct{}),
 		parts: map[topicPart]*partition{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -85,11 +86,14 @@ func (s *session) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("creating Kafka client: %w", err)
 	}
-	if err := client.Ping(ctx); err != nil {
-		client.CloseAllowingRebalance()
-		return fmt.Errorf("connecting to Kafka at %v: %w", s.cfg.brokers, err)
-	}
 	s.client = client
+	close(s.joining) // the client joins by itself from the moment that it is made
+	if err := client.Ping(ctx); err != nil {
+		err = fmt.Errorf("connecting to Kafka at %v: %w", s.cfg.brokers, err)
+		s.fail(err)
+		client.CloseAllowingRebalance()
+		return err
+	}
 	s.ended.Add(4)
 	go s.poll()
 	go s.commitLoop()
