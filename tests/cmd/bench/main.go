@@ -48,23 +48,25 @@ func main() {
 }
 
 func run(ctx context.Context) error {
+	// Not the global set: the embedded MySQL's packages put flags of their own there.
+	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	opts := bench.Options{Out: os.Stderr}
-	flag.StringVar(&opts.Binary, "binary", "../bin/connect", "the connect binary")
-	flag.StringVar(&opts.Root, "root", "..", "root directory of the repository")
-	flag.IntVar(&opts.Rows, "rows", 2_000_000, "events per scenario")
-	flag.IntVar(&opts.Repeat, "repeat", 1, "runs per scenario; the median counts")
-	only := flag.String("only", "", "names of scenarios, comma-separated; all by default")
-	stages := flag.Bool("stages", true, "measure the stages alone, and the baselines")
-	flag.StringVar(&opts.Profile, "profile", "", "directory for profiles of each scenario: CPU and heap in mid-run, and all allocations")
-	save := flag.String("save", "", "directory for table, JSON and plot")
-	latency := flag.Bool("latency", false, "measure the latency for each range.period, at -rate")
-	rate := flag.Int("rate", 0, "rows per second for -latency; by default half of what the standard scenario takes on MergeTree")
-	compare := flag.String("compare", "", "a revision to compare the working tree with")
-	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), usage)
-		flag.PrintDefaults()
+	flags.StringVar(&opts.Binary, "binary", "../bin/connect", "the connect binary")
+	flags.StringVar(&opts.Root, "root", "..", "root directory of the repository")
+	flags.IntVar(&opts.Rows, "rows", 2_000_000, "events per scenario")
+	flags.IntVar(&opts.Repeat, "repeat", 1, "runs per scenario; the median counts")
+	only := flags.String("only", "", "names of scenarios, comma-separated; all by default")
+	stages := flags.Bool("stages", true, "measure the stages alone, and the baselines")
+	flags.StringVar(&opts.Profile, "profile", "", "directory for profiles of each scenario: CPU and heap in mid-run, and all allocations")
+	save := flags.String("save", "", "directory for table, JSON and plot")
+	latency := flags.Bool("latency", false, "measure the latency for each range.period, at -rate")
+	rate := flags.Int("rate", 0, "rows per second for -latency; by default half of what the standard scenario takes on MergeTree")
+	compare := flags.String("compare", "", "a revision to compare the working tree with")
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
 	}
-	flag.Parse()
+	_ = flags.Parse(os.Args[1:]) // ends the process on an error
 	if *only != "" {
 		for _, name := range strings.Split(*only, ",") {
 			opts.Only = append(opts.Only, strings.TrimSpace(name))

@@ -46,17 +46,19 @@ func exit(err error) {
 }
 
 func run(ctx context.Context) error {
-	rows := flag.Int("rows", envInt("ROWS", 1_000_000), "events to produce")
-	seed := flag.Uint64("seed", uint64(envInt("SEED", 1)), "seed of the generated stream")
-	keep := flag.Bool("keep", os.Getenv("KEEP") == "1", "leave everything running at the end")
-	kill := flag.Duration("kill-shard", 0, "kill a ClickHouse node on the way, for this long")
-	asJSON := flag.Bool("json", false, "print the report as JSON")
-	root := flag.String("root", "..", "root directory of the repository")
-	flag.Usage = func() {
-		fmt.Fprint(flag.CommandLine.Output(), usage)
-		flag.PrintDefaults()
+	// Not the global set: the embedded MySQL's packages put flags of their own there.
+	flags := flag.NewFlagSet("demo", flag.ExitOnError)
+	rows := flags.Int("rows", envInt("ROWS", 1_000_000), "events to produce")
+	seed := flags.Uint64("seed", uint64(envInt("SEED", 1)), "seed of the generated stream")
+	keep := flags.Bool("keep", os.Getenv("KEEP") == "1", "leave everything running at the end")
+	kill := flags.Duration("kill-shard", 0, "kill a ClickHouse node on the way, for this long")
+	asJSON := flags.Bool("json", false, "print the report as JSON")
+	root := flags.String("root", "..", "root directory of the repository")
+	flags.Usage = func() {
+		fmt.Fprint(flags.Output(), usage)
+		flags.PrintDefaults()
 	}
-	flag.Parse()
+	_ = flags.Parse(os.Args[1:]) // ends the process on an error
 
 	report, err := demo.Run(ctx, demo.Options{
 		Rows: *rows, Seed: *seed, Root: *root, Out: os.Stderr, KillShard: *kill, Keep: *keep,
