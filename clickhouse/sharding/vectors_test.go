@@ -82,6 +82,7 @@ func vectorValue(t *testing.T, text string) (v column.Value) {
 
 // bindAll binds an expression whose columns all have the same type.
 func bindAll(t testing.TB, expr string, typ *column.Type) *Func {
+	t.Helper()
 	e, err := Parse(expr)
 	require.NoError(t, err, expr)
 	types := make([]*column.Type, len(e.Columns()))
@@ -94,6 +95,7 @@ func bindAll(t testing.TB, expr string, typ *column.Type) *Func {
 }
 
 func mustType(t testing.TB, name string) *column.Type {
+	t.Helper()
 	typ, err := column.ParseType(name)
 	require.NoError(t, err)
 	return typ
