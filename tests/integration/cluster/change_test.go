@@ -5,9 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/tests/services"
-	"github.com/stretchr/testify/require"
 )
 
 func closed(ch <-chan struct{}) bool {

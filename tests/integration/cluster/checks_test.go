@@ -16,8 +16,9 @@ import (
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
-	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 )
 
 func manyIDs(n int) *proto.ColUInt64 {

@@ -8,8 +8,9 @@ import (
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
-	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 )
 
 // insertRow is the INSERT of one row that has nothing but an id.

@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go"
-	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
-	"github.com/benthos-clickhouse/connect/tests/services"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
 // kill ends a node for the time of the test.

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/tests/services"
-	"github.com/stretchr/testify/require"
 )
 
 // servers is 2 shards × 2 replicas and one spare node, shared by the tests: each of them has a database of its own.
@@ -44,8 +45,10 @@ func run(m *testing.M) int {
 		ExtraConfig: "<access_control_improvements><select_from_system_db_requires_grant>true</select_from_system_db_requires_grant></access_control_improvements>",
 		Users: []services.User{
 			{Name: "unshown", Grants: []string{"GRANT SHOW, INSERT ON *.*"}},
-			{Name: "least", Grants: []string{"GRANT SHOW TABLES, SHOW COLUMNS, INSERT ON testleastgrants.*", "GRANT SELECT ON system.clusters",
-				"GRANT SELECT ON system.merge_tree_settings", "GRANT SELECT ON system.disks", "GRANT SELECT ON system.storage_policies"}},
+			{Name: "least", Grants: []string{
+				"GRANT SHOW TABLES, SHOW COLUMNS, INSERT ON testleastgrants.*", "GRANT SELECT ON system.clusters",
+				"GRANT SELECT ON system.merge_tree_settings", "GRANT SELECT ON system.disks", "GRANT SELECT ON system.storage_policies",
+			}},
 			{Name: "secured", Password: "right"},
 			{Name: "blind", Grants: []string{"GRANT SELECT ON system.one"}},
 			{Name: "reader", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*"}},

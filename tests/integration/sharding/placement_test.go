@@ -32,6 +32,7 @@ func newPlacement(t *testing.T, client *ch.Client, d *dataset, set int) *placeme
 }
 
 func (p *placement) run(t *testing.T, client *ch.Client, query string) {
+	t.Helper()
 	require.NoError(t, client.Do(t.Context(), ch.Query{Body: query, Settings: suspicious}), query)
 }
 
@@ -46,6 +47,7 @@ func (p *placement) distributed(name, key string) string {
 
 // insert puts the rows through a Distributed table with the key.
 func (p *placement) insert(t *testing.T, client *ch.Client, k *key) {
+	t.Helper()
 	p.run(t, client, p.distributed("keyed", k.expr))
 	q := ch.Query{Settings: append([]ch.Setting{
 		{Key: "distributed_foreground_insert", Value: "1", Important: true},
@@ -59,6 +61,7 @@ func (p *placement) insert(t *testing.T, client *ch.Client, k *key) {
 
 // compare holds the shard of every inserted row against ours.
 func (p *placement) compare(t *testing.T, client *ch.Client) {
+	t.Helper()
 	weights := make([]uint32, len(weightSets[p.set]))
 	for i, w := range weightSets[p.set] {
 		weights[i] = uint32(w)

@@ -35,6 +35,7 @@ func TestKeysReadFromJSON(t *testing.T) {
 }
 
 func compareKeys(t *testing.T, reader *column.Reader, d *dataset) {
+	t.Helper()
 	query := "SELECT x FROM " + d.table + " ORDER BY id FORMAT JSONEachRow SETTINGS output_format_json_quote_64bit_integers = 0"
 	answer, err := http.Post("http://"+server.HTTPAddr(), "", strings.NewReader(query))
 	require.NoError(t, err)

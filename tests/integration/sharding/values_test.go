@@ -29,6 +29,7 @@ var tables atomic.Int64
 
 // keyTypes are the types to try: each plain and Nullable, and those that ClickHouse has as LowCardinality.
 func keyTypes(t *testing.T) []*column.Type {
+	t.Helper()
 	names := sharding.KeyTypes()
 	for _, name := range sharding.KeyTypes() {
 		names = append(names, "Nullable("+name+")")
@@ -45,6 +46,7 @@ func keyTypes(t *testing.T) []*column.Type {
 }
 
 func newDataset(t *testing.T, client *ch.Client, typ *column.Type, digits bool) *dataset {
+	t.Helper()
 	n := *rows + *rows/4
 	inner, _ := typ.Unwrap()
 	if inner.Name == "Bool" || inner.Name == "DateTime64" {
@@ -75,6 +77,7 @@ func (d *dataset) spellNumbers(inner *column.Type) {
 }
 
 func (d *dataset) upload(t *testing.T, client *ch.Client) {
+	t.Helper()
 	ids := make(proto.ColUInt32, len(d.rows))
 	for i := range ids {
 		ids[i] = uint32(i)
@@ -109,6 +112,7 @@ type key struct {
 
 // newKey is nil where the expression does not take the type.
 func newKey(t *testing.T, d *dataset, function, expr string) *key {
+	t.Helper()
 	e, err := sharding.Parse(expr)
 	require.NoError(t, err)
 	types := make([]*column.Type, len(e.Columns()))
@@ -147,10 +151,14 @@ func (d *dataset) plain() bool {
 	return inner == d.typ
 }
 
-func serverZone(t *testing.T) string { return server.Value(t, "SELECT timezone()") }
+func serverZone(t *testing.T) string {
+	t.Helper()
+	return server.Value(t, "SELECT timezone()")
+}
 
 // keysOf are a function's calls with one argument and with two; what is not a key itself is hashed.
 func keysOf(t *testing.T, d *dataset, f sharding.Function) (keys []*key) {
+	t.Helper()
 	if f.Name == "tuple" {
 		return nil
 	}
@@ -206,6 +214,7 @@ func TestEveryFunctionOnEveryType(t *testing.T) {
 }
 
 func compare(t *testing.T, client *ch.Client, d *dataset, turn int) (pairs int) {
+	t.Helper()
 	placed := newPlacement(t, client, d, turn%len(weightSets))
 	var whole []*key // keys with a value for every row, compared in one query
 	for _, f := range sharding.Functions() {
@@ -252,6 +261,7 @@ func (k *key) validRows(q *ch.Query) string {
 
 // compareValues compares the keys' values, row by row. Keys that refuse rows go alone.
 func compareValues(t *testing.T, client *ch.Client, d *dataset, keys []*key) {
+	t.Helper()
 	var ids proto.ColUInt32
 	values := make([]proto.ColUInt64, len(keys))
 	differ := make([]int, len(keys))

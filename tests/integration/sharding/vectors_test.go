@@ -37,6 +37,7 @@ func TestVectorsAreTheServers(t *testing.T) {
 }
 
 func writeVectors(t *testing.T, client *ch.Client, b *bytes.Buffer, typ *column.Type) {
+	t.Helper()
 	sampled, err := sharding.Samples([]*column.Type{typ, typ}, 5, 1)
 	require.NoError(t, err)
 	d := &dataset{typ: typ, rows: sampled, table: "rows.vectors"}
@@ -61,6 +62,7 @@ func writeVectors(t *testing.T, client *ch.Client, b *bytes.Buffer, typ *column.
 
 // serverValues asks for all rows at once, and for each alone where one of them is refused.
 func serverValues(t *testing.T, client *ch.Client, d *dataset, k *key) []string {
+	t.Helper()
 	values := make([]string, len(d.rows))
 	query := fmt.Sprintf("SELECT %s FROM %s", k.f.ServerValue(), d.table)
 	if rows, err := server.QueryContext(t.Context(), query+" ORDER BY id"); err == nil {
