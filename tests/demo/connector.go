@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"time"
 
@@ -96,15 +97,8 @@ var dimensionSample = regexp.MustCompile(`^(dimension_join_\w+)\{.*dimension="([
 
 // finish reads the cache's counters, ends the connector as an operator would, and notes what it cost.
 func (p *pipeline) finish(ctx context.Context, r *Report) error {
-	samples, err := connector.Metrics(ctx, p.http)
-	if err != nil {
+	if err := p.readCache(ctx, r); err != nil {
 		return err
-	}
-	r.Cache = map[string]*CacheStats{}
-	for name, v := range samples {
-		if m := dimensionSample.FindStringSubmatch(name); m != nil {
-			r.cache(m[2]).count(m[1], int64(v))
-		}
 	}
 	if err := p.Stop(); err != nil {
 		return err
@@ -112,5 +106,27 @@ func (p *pipeline) finish(ctx context.Context, r *Report) error {
 	r.Seconds = p.landed.Sub(p.Started()).Seconds()
 	r.CPUSeconds = p.TotalCPU().Seconds()
 	r.PeakBytes = p.PeakMemory()
+	return nil
+}
+
+// readCache reads the cache's counters until they rest: the processor exports them a moment after a batch.
+func (p *pipeline) readCache(ctx context.Context, r *Report) error {
+	for range 10 {
+		before := r.Cache
+		samples, err := connector.Metrics(ctx, p.http)
+		if err != nil {
+			return err
+		}
+		r.Cache = map[string]*CacheStats{}
+		for name, v := range samples {
+			if m := dimensionSample.FindStringSubmatch(name); m != nil {
+				r.cache(m[2]).count(m[1], int64(v))
+			}
+		}
+		if reflect.DeepEqual(before, r.Cache) {
+			return nil
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
 	return nil
 }
