@@ -147,3 +147,35 @@ func (z *zone) offset(unix int64) int64 {
 	_, offset := time.Unix(unix, 0).In(z.location).Zone()
 	return int64(offset)
 }
+
+// WallClock is the date and time that ClickHouse shows for an instant, seconds since the epoch, as if the clock on the wall were in
+// UTC. It is what time.Time shows except on a day on which the clock is set: there ClickHouse knows quarters of an hour only, so
+// that an odd part of the change comes a day late, and an hour that repeats over midnight is shown as 23 (toDateTimeComponents,
+// base/Common/DateLUTImpl.h). A nil location is UTC.
+func WallClock(unix int64, location *time.Location) time.Time {
+	if location == nil || location == time.UTC {
+		return time.Unix(unix, 0).UTC()
+	}
+	z := zone{location: location}
+	local := unix + z.offset(unix)
+	start, end := time.Unix(unix, 0).In(location).ZoneBounds()
+	const near = 2 * secondsPerDay
+	if (start.IsZero() || unix-start.Unix() > near) && (end.IsZero() || end.Unix()-unix > near) {
+		return time.Unix(local, 0).UTC()
+	}
+	return z.wallClockNear(unix, int32(floorDay(local)))
+}
+
+// wallClockNear looks the instant up among the days around a change of the clock, given about which day it is.
+func (z *zone) wallClockNear(unix int64, about int32) time.Time {
+	d := z.day(about + 1)
+	for unix < d.start {
+		d = z.day(d.number - 1)
+	}
+	seconds := unix - d.start
+	if seconds >= int64(d.changeAt) {
+		seconds += int64(d.change)
+	}
+	hour := min(seconds/3600, 23)
+	return time.Unix(int64(d.number)*secondsPerDay+hour*3600+seconds%3600, 0).UTC()
+}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
 )
 
 const secondsPerDay = 24 * 60 * 60
@@ -13,15 +15,18 @@ func civil(day int64) time.Time { return time.Unix(day*secondsPerDay, 0).UTC() }
 
 func appendDay(dst []byte, day int64) []byte { return civil(day).AppendFormat(dst, time.DateOnly) }
 
-// dayOf is the day that the clock on the wall shows in t's zone.
-func dayOf(t time.Time) int64 {
-	year, month, day := t.Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay
+// dayOf is the day, since 1970-01-01, that a clock on the wall shows.
+func dayOf(wall time.Time) int64 {
+	seconds := wall.Unix()
+	if seconds < 0 {
+		seconds -= secondsPerDay - 1
+	}
+	return seconds / secondsPerDay
 }
 
 func yearMonth(t time.Time) uint64 { return uint64(t.Year()*100 + int(t.Month())) }
 
-// moments turns values of a time type into times in a zone. A DateTime64 has years that ClickHouse's calendar does not
+// moments turns values of a time type into what the clocks of a zone show then, as a time in UTC. A DateTime64 has years that ClickHouse's calendar does not
 // cover, where it gives whatever its tables hold; such a value is refused.
 type moments struct {
 	zone *time.Location
@@ -59,7 +64,7 @@ func (m moments) at(function string, seconds int64) (time.Time, error) {
 	if seconds < firstSecond || seconds > lastSecond {
 		return time.Time{}, &EvalError{Function: function, Reason: fmt.Sprintf("%d seconds from 1970 are outside of the years 1900 to 2299", seconds)}
 	}
-	return time.Unix(seconds, 0).In(m.zone), nil
+	return column.WallClock(seconds, m.zone), nil
 }
 
 // fraction is the part of a second after floor, in ticks.
@@ -176,7 +181,7 @@ func (b *binder) toDateOfNumber(f *function, t valueType) (binding, error) {
 			day = 0
 		}
 		if day > math.MaxUint16 {
-			day = dayOf(time.Unix(day, 0).In(zone))
+			day = dayOf(column.WallClock(day, zone))
 		}
 		return datum{u: dateType.truncate(uint64(day))}, nil
 	}
