@@ -10,10 +10,11 @@ FUZZTIME      ?= 60s
 ARGS          ?=
 GOLANGCI_LINT := v2.12.2
 
-# Options of go test for each module. Suites that start servers spend half of their time waiting for these, so two of them
-# share the machine; the servers of each have their own ports and directories.
+# Options of go test for each module. Suites that start servers spend half of their time waiting for these, so three of them
+# share two cores; the servers of each have their own ports and directories. The longest begin first.
 UNIT_FLAGS        ?= -timeout 5m
-INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 2
+INTEGRATION_FLAGS ?= -timeout 8m -count=1 -p 3
+LONGEST           := ./integration/sharding ./chaos ./integration/output ./integration/kafka
 
 # A static binary everywhere. The race detector needs cgo, and says so itself.
 export CGO_ENABLED ?= 0
@@ -45,7 +46,7 @@ test-unit: ## tests of the library module; no servers
 .PHONY: test-integration
 test-integration: ## tests of the module tests/, against real servers that are installed when missing
 	cd tests && $(GO) vet ./...
-	cd tests && $(GO) test $(INTEGRATION_FLAGS) ./...
+	cd tests && $(GO) test $(INTEGRATION_FLAGS) $(LONGEST) ./...
 
 .PHONY: race
 race: ## the unit tests under the race detector
