@@ -34,7 +34,7 @@ build: ## the static binary bin/connect
 
 # Compiling wants the processor and installing the network, so both go on at once.
 .PHONY: test
-test: ## every test, with real Kafka, MariaDB and ClickHouse
+test: ## every test, with real Kafka, MariaDB, MySQL and ClickHouse
 	@$(MAKE) --no-print-directory -j2 test-unit install-services
 	@$(MAKE) --no-print-directory test-integration
 
@@ -112,7 +112,7 @@ demo: ## the whole product on one machine, checked row by row (ROWS, SEED, KEEP=
 
 .PHONY: install-services
 install-services: ## download and install the servers of the tests
-	cd tests && $(GO) run ./cmd/services install --kafka --mysql
+	cd tests && $(GO) run ./cmd/services install --kafka --mysql --mysqld
 
 .PHONY: services
 services: ## the servers of the tests, until Ctrl-C

@@ -38,4 +38,7 @@ func TestServersOfTheUser(t *testing.T) {
 	t.Setenv("CLICKHOUSE_BIN", "/nonexistent/clickhouse")
 	_, err = services.Start(t.Context(), services.Options{ClickHouse: true, Log: t.Output()})
 	require.ErrorContains(t, err, "using CLICKHOUSE_BIN")
+	t.Setenv("MYSQLD_BIN", "/nonexistent/mysqld")
+	_, err = services.Start(t.Context(), services.Options{MySQL: true, Log: t.Output()})
+	require.ErrorContains(t, err, "using MYSQLD_BIN")
 }

@@ -293,6 +293,16 @@ var aptEnv = []string{"DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1"}
 
 func onPath(command string) bool { return findCommand(command) != "" }
 
+// findCommand looks for a command also where Debian puts servers, which is not on every user's PATH.
+func findCommand(name string) string {
+	for _, candidate := range []string{name, "/usr/sbin/" + name} {
+		if found, err := exec.LookPath(candidate); err == nil {
+			return found
+		}
+	}
+	return ""
+}
+
 // run executes a command to its end; its output is in the error when it fails.
 func run(ctx context.Context, dir string, env []string, name string, args ...string) error {
 	cmd := exec.CommandContext(ctx, name, args...)

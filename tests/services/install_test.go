@@ -19,6 +19,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	}{
 		{services.Options{ClickHouse: true}, []string{"npm package @chdb/lib-linux", "npm is not on the PATH", "by hand", "CLICKHOUSE_BIN"}},
 		{services.Options{Kafka: true}, []string{"Apache Kafka", "java is not on the PATH", "apt-get install", "KAFKA_ADDR"}},
+		{services.Options{MySQL: true}, []string{"MySQL (package", "there is no apt-get", "by hand", "MYSQLD_BIN"}},
 	} {
 		t.Setenv("PATH", t.TempDir())
 		t.Setenv("BENTHOS_CLICKHOUSE_CACHE", t.TempDir())

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -13,13 +12,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// User and password that MariaDB is created with; the user has every right, replication (for the binlog) included.
+// User and password that the server is created with; the user has every right, replication (for the binlog) included.
 const (
 	MySQLUser     = "connect"
 	MySQLPassword = "connect-secret"
 )
 
-// MySQL is a MariaDB server. Kill, Stop, Start, Pause, Resume, Log, PID and Running come with it.
+// MySQL is a server of MariaDB or of MySQL, as Options say. Kill, Stop, Start, Pause, Resume, Log, PID and Running come with it.
 type MySQL struct {
 	*process
 	config *mysql.Config
@@ -86,105 +85,69 @@ func (m *MySQL) ping(ctx context.Context) error {
 	return db.PingContext(ctx)
 }
 
-// addMariaDB makes a data directory of its own and configures the server.
-func (c *Cluster) addMariaDB(ctx context.Context, store *cache) error {
-	if !c.opts.MariaDB {
+// addMySQL configures the server of either kind.
+func (c *Cluster) addMySQL(ctx context.Context, store *cache) error {
+	m := &MySQL{process: &process{}, config: mysql.NewConfig()}
+	var prepare func(ctx context.Context, store *cache, port int) error
+	switch {
+	case c.opts.MariaDB:
+		m.name, prepare = "mariadb", m.prepareMariaDB
+	case c.opts.MySQL:
+		m.name, prepare = "mysql", m.prepareMySQL
+	default:
 		return nil
 	}
-	m := &MySQL{process: &process{name: "mariadb"}, config: mysql.NewConfig()}
 	m.healthy = m.ping
-	if dsn := os.Getenv("MYSQL_DSN"); dsn != "" {
+	if dsn := os.Getenv("MYSQL_DSN"); dsn != "" && c.opts.MariaDB {
 		var err error
 		if m.config, err = mysql.ParseDSN(dsn); err != nil {
 			return fmt.Errorf("using MYSQL_DSN: %w", err)
 		}
 		m.foreign = true
-		c.addMySQL(m)
-		return nil
+	} else {
+		port, err := c.ports.take()
+		if err != nil {
+			return fmt.Errorf("making %s: %w", m.name, err)
+		}
+		m.config.User, m.config.Passwd, m.config.DBName = MySQLUser, MySQLPassword, c.opts.MySQLDatabase
+		m.config.Net, m.config.Addr, m.config.ParseTime = "tcp", fmt.Sprintf("127.0.0.1:%d", port), true
+		m.dir = filepath.Join(c.Dir, m.name)
+		m.logPath = filepath.Join(m.dir, "server.log")
+		if err := prepare(ctx, store, port); err != nil {
+			return fmt.Errorf("making %s: %w", m.name, err)
+		}
+		m.argv = append(m.argv, c.opts.MySQLArgs...)
 	}
-	if err := store.mariadb(ctx); err != nil {
-		return err
-	}
-	port, err := c.ports.take()
-	if err != nil {
-		return fmt.Errorf("making mariadb: %w", err)
-	}
-	m.config.User, m.config.Passwd, m.config.DBName = MySQLUser, MySQLPassword, c.opts.MySQLDatabase
-	m.config.Net, m.config.Addr, m.config.ParseTime = "tcp", fmt.Sprintf("127.0.0.1:%d", port), true
-	m.dir = filepath.Join(c.Dir, "mariadb")
-	m.logPath = filepath.Join(m.dir, "server.log")
-	if err := m.prepare(ctx, port); err != nil {
-		return fmt.Errorf("making mariadb: %w", err)
-	}
-	c.addMySQL(m)
+	c.MySQL = m
+	c.processes = append(c.processes, m.process)
 	return nil
 }
 
-func (c *Cluster) addMySQL(m *MySQL) {
-	c.MySQL = m
-	c.processes = append(c.processes, m.process)
-}
-
-// prepare makes the data directory, unless Options.Dir has one of an earlier run.
-func (m *MySQL) prepare(ctx context.Context, port int) error {
-	data := filepath.Join(m.dir, "data")
-	// As root the server would change to user mysql, and with the user it would lose the promise to die with us.
-	var user []string
-	if os.Geteuid() == 0 {
-		user = []string{"--user=root"}
-	}
-	if !exists(data) {
-		if err := os.MkdirAll(m.dir, 0o755); err != nil {
-			return err
-		}
-		args := append([]string{
-			"--no-defaults", "--datadir=" + data, "--skip-test-db", "--skip-name-resolve",
-			"--auth-root-authentication-method=normal", "--innodb-log-file-size=16M",
-		}, user...)
-		err := run(ctx, m.dir, nil, "mariadb-install-db", args...)
-		if err != nil {
-			return err
-		}
-	}
+// arguments are those that both kinds of server take.
+func (m *MySQL) arguments(port int) ([]string, error) {
 	initial := fmt.Sprintf("CREATE DATABASE IF NOT EXISTS `%s` CHARACTER SET utf8mb4;\n"+
 		"CREATE USER IF NOT EXISTS '%s'@'%%' IDENTIFIED BY '%s';\n"+
 		"GRANT ALL PRIVILEGES ON *.* TO '%[2]s'@'%%' WITH GRANT OPTION;\n", m.config.DBName, MySQLUser, MySQLPassword)
 	initFile := filepath.Join(m.dir, "init.sql")
 	if err := os.WriteFile(initFile, []byte(initial), 0o644); err != nil {
-		return err
+		return nil, err
 	}
-	m.argv = append([]string{
-		findCommand("mariadbd"), "--no-defaults", "--datadir=" + data, "--init-file=" + initFile,
+	return append([]string{
+		"--datadir=" + m.dataDir(), "--init-file=" + initFile,
 		"--bind-address=127.0.0.1", fmt.Sprintf("--port=%d", port), "--skip-name-resolve",
 		"--socket=" + filepath.Join(m.dir, "s"), "--pid-file=" + filepath.Join(m.dir, "pid"),
-		"--log-bin=" + filepath.Join(m.dir, "binlog"), "--binlog-format=ROW", "--binlog-row-image=FULL",
-		"--binlog-row-metadata=FULL", "--server-id=1",
-		"--innodb-log-file-size=16M", "--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=1",
+		"--log-bin=" + filepath.Join(m.dir, "binlog"), "--binlog-format=ROW", "--binlog-row-image=FULL", "--server-id=1",
+		"--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=1",
 		"--max-connections=300", "--character-set-server=utf8mb4",
-	}, user...)
-	return nil
+	}, asOurselves()...), nil
 }
 
-// mariadb installs the server.
-func (c *cache) mariadb(ctx context.Context) error {
-	if findCommand("mariadbd") != "" {
-		return nil
-	}
-	if err := c.ensureCommand(ctx, "mariadbd", "mariadb-server"); err != nil {
-		return &InstallError{
-			What: "MariaDB", Err: err,
-			ByHand: "apt-get install mariadb-server, or set MYSQL_DSN (user:password@tcp(host:port)/database) to a running server",
-		}
+func (m *MySQL) dataDir() string { return filepath.Join(m.dir, "data") }
+
+// asOurselves keeps a server of root's from changing to user mysql: with the user it would lose the promise to die with us.
+func asOurselves() []string {
+	if os.Geteuid() == 0 {
+		return []string{"--user=root"}
 	}
 	return nil
-}
-
-// findCommand looks for a command also where Debian puts servers, which is not on every user's PATH.
-func findCommand(name string) string {
-	for _, candidate := range []string{name, "/usr/sbin/" + name} {
-		if found, err := exec.LookPath(candidate); err == nil {
-			return found
-		}
-	}
-	return ""
 }

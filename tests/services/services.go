@@ -21,6 +21,8 @@ import (
 // Options say which servers to start.
 type Options struct {
 	ClickHouse, Kafka, MariaDB bool
+	// MySQL is the server of that name in MariaDB's place, with GTIDs; Cluster.MySQL is one or the other.
+	MySQL bool
 
 	// Shards × Replicas make the cluster ClusterName; both are 1 by default. There are macros {cluster}, {shard} (01…)
 	// and {replica} (01…) on each node.
@@ -49,6 +51,9 @@ type Options struct {
 	KafkaListeners map[string]string
 	// MySQLDatabase is created and is what MySQL.DSN points to; "dimensions" by default.
 	MySQLDatabase string
+
+	// MySQLArgs are added to the command line of MariaDB or MySQL.
+	MySQLArgs []string
 
 	// Dir keeps data and logs. By default it is a temporary directory that goes away with the servers.
 	Dir string
@@ -112,6 +117,9 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 	if err := opts.setDefaults(); err != nil {
 		return nil, fmt.Errorf("starting services: %w", err)
 	}
+	if opts.MariaDB && opts.MySQL {
+		return nil, errors.New("starting services: a cluster has MariaDB or MySQL, not both")
+	}
 	c := &Cluster{opts: opts, Dir: opts.Dir, keepDir: opts.Dir != ""}
 	defer func() {
 		if err != nil {
@@ -129,7 +137,7 @@ func Start(ctx context.Context, opts Options) (_ *Cluster, err error) {
 		return nil, err
 	}
 	// Installed one after the other, so that what is printed reads well; started side by side.
-	for _, add := range []func(context.Context, *cache) error{c.addClickHouse, c.addMariaDB, c.addKafka} {
+	for _, add := range []func(context.Context, *cache) error{c.addClickHouse, c.addMySQL, c.addKafka} {
 		if err := add(ctx, store); err != nil {
 			return nil, err
 		}
@@ -156,6 +164,11 @@ func Install(ctx context.Context, opts Options) error {
 	}
 	if opts.MariaDB && os.Getenv("MYSQL_DSN") == "" {
 		if err := store.mariadb(ctx); err != nil {
+			return err
+		}
+	}
+	if opts.MySQL {
+		if _, err := store.mysqlData(ctx); err != nil {
 			return err
 		}
 	}

