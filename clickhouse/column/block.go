@@ -42,6 +42,50 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 
 // Append adds the row that r holds to every column, or to none: then the error is a *RowError.
 func (b *Block) Append(r *Reader) error {
+	if err := b.takes(r); err != nil {
+		return err
+	}
+	for i := range b.cols {
+		if err := b.cols[i].take(r); err != nil {
+			b.rollback(i)
+			return b.cols[i].field.rowError(err)
+		}
+	}
+	b.rows++
+	return nil
+}
+
+// AppendRows adds the rows that several readers hold, in their order, or none of them: then Append tells which of them is at fault. It takes
+// less time than appending one after the other, since it works on one column at a time.
+func (b *Block) AppendRows(readers []*Reader) error {
+	for _, r := range readers {
+		if err := b.takes(r); err != nil {
+			return err
+		}
+	}
+	for i := range b.cols {
+		c := &b.cols[i]
+		for _, r := range readers {
+			if err := c.take(r); err != nil {
+				b.rollback(i)
+				return c.field.rowError(err)
+			}
+		}
+	}
+	b.rows += len(readers)
+	return nil
+}
+
+// take adds the value of r for this column.
+func (c *blockColumn) take(r *Reader) error {
+	if s := r.spans[c.slot]; s.Kind > jsonscan.Null && c.plain {
+		return c.column.append(r.doc, s, &r.x)
+	}
+	return c.add(r, r.spans[c.slot])
+}
+
+// takes tells whether the row that r holds can go into this block.
+func (b *Block) takes(r *Reader) error {
 	if !r.read {
 		return errors.New("appending a row before one was read")
 	}
@@ -57,22 +101,6 @@ func (b *Block) Append(r *Reader) error {
 	if len(b.cols) == 0 {
 		return &RowError{Reason: "the row has a value for none of the columns"}
 	}
-	doc, spans := r.doc, r.spans
-	for i := range b.cols {
-		c := &b.cols[i]
-		s := spans[c.slot]
-		var err error
-		if s.Kind > jsonscan.Null && c.plain {
-			err = c.append(doc, s, &r.x)
-		} else {
-			err = c.add(r, s)
-		}
-		if err != nil {
-			b.rollback(i)
-			return c.field.rowError(err)
-		}
-	}
-	b.rows++
 	return nil
 }
 
@@ -82,7 +110,7 @@ func (c *blockColumn) add(r *Reader, s jsonscan.Span) error {
 		return c.field.fallback.append(c.column, &r.x)
 	}
 	src, s := r.source(c.field)
-	return c.append(src, s, &r.x)
+	return c.column.append(src, s, &r.x)
 }
 
 // rollback takes the row that failed at column last out of the columns before it, and what it left in that one.

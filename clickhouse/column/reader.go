@@ -43,6 +43,14 @@ func (p *Plan) NewReader() *Reader {
 	return r
 }
 
+// Sibling returns a reader of the same goroutine that holds a row of its own. What one of the two learns of the documents'
+// form helps the other; Unknown speaks of the row that was read last.
+func (r *Reader) Sibling() *Reader {
+	s := r.plan.NewReader()
+	s.scanner = r.scanner
+	return s
+}
+
 // SetProvenance tells which Kafka record the following rows come from, until it is set again.
 func (r *Reader) SetProvenance(p Provenance) { r.prov, r.settled = p, false }
 

@@ -198,7 +198,7 @@ func (c *cutter) rows(i int, rec *Record) error {
 		return err
 	}
 	if len(rows) == 0 {
-		c.digest(i, rec, nowhere, 0)
+		c.digest(digestKey(i, rec), nowhere, 0)
 		return nil
 	}
 	c.filled = c.filled[:0]
@@ -251,7 +251,7 @@ func (c *cutter) note(i int, rec *Record, rows []change.Row) {
 		if p == nil {
 			continue
 		}
-		c.digest(i, rec, p.shard, p.omitted^uint64(rows[n].Ordinal)<<1)
+		c.digest(digestKey(i, rec), p.shard, p.omitted^uint64(rows[n].Ordinal)<<1)
 		if split {
 			p.split = append(p.split, piece{int32(i), int32(rows[n].Ordinal), int32(len(rows))})
 		}

@@ -48,7 +48,7 @@ func changeTarget(t testing.TB, mode change.Mode) (*Writer, *target, *cluster.La
 	plan, err := column.NewPlan(fields, column.Options{})
 	require.NoError(t, err)
 	layout := &cluster.Layout{Shards: make([]cluster.Shard, 2), Table: &cluster.Table{}}
-	to := &target{source: layout, layout: layout, plan: plan, keys: []int{0}, router: byTenant{}, parts: map[uint64]chan *part{}, spare: 8, readers: make(chan *column.Reader, 2)}
+	to := &target{source: layout, layout: layout, plan: plan, keys: []int{0}, router: byTenant{}, parts: map[uint64]chan *part{}, spare: 8, windows: make(chan *window, 2)}
 	to.changes = &changes{mode: mode, version: metaOffset, spare: make(chan *expander, 2), opts: change.Options{Mode: mode, Keys: []string{"tenant", "id"}}}
 	w := &Writer{}
 	w.opts.setDefaults()

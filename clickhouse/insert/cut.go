@@ -17,6 +17,7 @@ type part struct {
 	block   *column.Block
 	rows    []int32 // rows[i] is the record in row i of the block
 	checked int     // rows at the last look at its size
+	pending []int32 // rows of the window that go into it
 	split   []piece // rows whose records have rows in other parts too
 }
 
@@ -38,7 +39,8 @@ type cutter struct {
 	j      *job
 	t      *target
 	router sharding.Router
-	reader *column.Reader
+	reader *column.Reader // of the record at hand
+	window *window
 	cut    *cut
 	open   [][]*part // by shard: the parts still taking rows, one for each set of omitted columns
 	count  []int     // by shard: parts begun
@@ -58,12 +60,13 @@ func (w *Writer) cut(j *job, t *target) (*cut, error) {
 	}
 	shards := len(j.layout.Shards)
 	c := &cutter{
-		w: w, j: j, t: t, router: router, reader: t.takeReader(),
+		w: w, j: j, t: t, router: router, window: t.takeWindow(),
 		cut:  &cut{target: t, byShard: make([][]*part, shards)},
 		open: make([][]*part, shards), count: make([]int, shards), keys: make([]column.Value, len(t.keys)),
 	}
 	j.router = router
-	defer t.giveReader(c.reader)
+	c.reader = c.window.readers[0]
+	defer t.giveWindow(c.window)
 	if t.changes != nil {
 		c.change = t.changes.take(t, router, c.reader)
 		defer t.changes.give(c.change)
@@ -98,10 +101,10 @@ func (c *cutter) run() error {
 		}
 		if err != nil {
 			c.j.reject(rejection(i, err))
-			c.digest(i, &rec, nowhere, 0)
+			c.digest(digestKey(i, &rec), nowhere, 0)
 		}
 	}
-	return nil
+	return c.flush()
 }
 
 // record reads record i and appends what it has to its blocks, all of it or nothing.
@@ -109,16 +112,7 @@ func (c *cutter) record(i int, rec *Record) error {
 	if c.change != nil {
 		return c.rows(i, rec)
 	}
-	shard, omitted, err := c.place(i, rec)
-	if err != nil {
-		return err
-	}
-	p, err := c.add(i, shard, omitted)
-	if err != nil {
-		return err
-	}
-	c.digest(i, rec, shard, omitted)
-	return c.bound(p)
+	return c.inWindow(i, rec)
 }
 
 // add appends the row that was read to its block.
@@ -201,14 +195,19 @@ func (c *cutter) bound(p *part) error {
 	if c.j.naming.exact {
 		return &sizeError{rows: n, bytes: p.block.Bytes()}
 	}
+	c.close(p)
+	return nil
+}
+
+// close makes the next row for a part's shard begin another one.
+func (c *cutter) close(p *part) {
 	open := c.open[p.shard]
 	for i := range open {
 		if open[i] == p {
 			c.open[p.shard] = append(open[:i], open[i+1:]...)
-			break
+			return
 		}
 	}
-	return nil
 }
 
 // nowhere is the shard of a record that has no row.
@@ -216,15 +215,19 @@ const nowhere = -1
 
 // digest condenses where each record goes, rejected ones included: a second attempt that would cut other blocks must not use the
 // names of the first.
-func (c *cutter) digest(i int, rec *Record, shard int, omitted uint64) {
+func (c *cutter) digest(at int64, shard int, omitted uint64) {
 	const k1, k2, k3 = 0x9e3779b97f4a7c15, 0xff51afd7ed558ccd, 0xc4ceb9fe1a85ec53
-	at := int64(i)
-	if rec.Provenance.Valid {
-		at = rec.Provenance.Offset
-	}
 	x := uint64(at)*k1 ^ uint64(shard+1)*k2 ^ omitted*k3
 	c.cut.digest = (bits.RotateLeft64(c.cut.digest, 23) ^ x) * k2
 	c.cut.digest ^= c.cut.digest >> 29
+}
+
+// digestKey is what a record is known by in the digest.
+func digestKey(i int, rec *Record) int64 {
+	if rec.Provenance.Valid {
+		return rec.Provenance.Offset
+	}
+	return int64(i)
 }
 
 // rejection says what is wrong with record i.
@@ -250,8 +253,9 @@ func (c *cut) release() {
 func (j *job) rebuild(t *target, p *part, rows []int32, name string) (*part, error) {
 	j.mu.Lock() // a Source is used by one goroutine at a time
 	defer j.mu.Unlock()
-	r := t.takeReader()
-	defer t.giveReader(r)
+	scratch := t.takeWindow()
+	defer t.giveWindow(scratch)
+	r := scratch.readers[0]
 	again := t.takePart(p.omitted)
 	again.shard, again.name = p.shard, name
 	j.rebuilt = append(j.rebuilt, again)

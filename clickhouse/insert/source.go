@@ -7,8 +7,8 @@ import "github.com/benthos-clickhouse/connect/clickhouse/column"
 type Source interface {
 	// Len is the number of records.
 	Len() int
-	// Record fills in record i. What it fills in need only stay valid until the next call. An error rejects that record
-	// with the error's text as the reason, as when an earlier step had already failed it.
+	// Record fills in record i. Its JSON and the key of its Provenance must stay valid until the Write returns, the rest need only until
+	// the next call. An error rejects that record with the error's text as the reason, as when an earlier step had already failed it.
 	Record(i int, rec *Record) error
 }
 

@@ -31,7 +31,7 @@ type target struct {
 	// provenance columns of the plan, "" where the table has none
 	topicColumn, partitionColumn, offsetColumn string
 
-	readers chan *column.Reader
+	windows chan *window
 	mu      sync.Mutex
 	parts   map[uint64]chan *part // by omitted mask
 	spare   int                   // capacity of each of these
@@ -54,7 +54,7 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 		return nil, &PermanentError{Err: err, Advice: "name the columns to insert in `columns`, without this one, or change its type"}
 	}
 	t := &target{source: l, layout: l, plan: plan, spare: max(4, w.opts.Writes*len(l.Shards)), parts: map[uint64]chan *part{}}
-	t.readers = make(chan *column.Reader, t.spare)
+	t.windows = make(chan *window, w.opts.Writes)
 	for _, f := range fields {
 		switch f.Source {
 		case column.Meta(metaTopic):
@@ -187,21 +187,20 @@ func permanentRouter(r sharding.Router, err error) (sharding.Router, error) {
 	return r, nil
 }
 
-// takeReader and giveReader recycle the per-goroutine scratch.
-func (t *target) takeReader() *column.Reader {
+// takeWindow and giveWindow recycle the per-goroutine scratch.
+func (t *target) takeWindow() *window {
 	select {
-	case r := <-t.readers:
-		return r
+	case w := <-t.windows:
+		return w
 	default:
-		return t.plan.NewReader()
+		return newWindow(t.plan)
 	}
 }
 
-func (t *target) giveReader(r *column.Reader) {
-	r.SetMeta(nil)
-	r.SetComputed(nil)
+func (t *target) giveWindow(w *window) {
+	w.reset()
 	select {
-	case t.readers <- r:
+	case t.windows <- w:
 	default:
 	}
 }
@@ -219,7 +218,7 @@ func (t *target) takePart(omitted uint64) *part {
 
 func (t *target) givePart(p *part) {
 	p.block.Reset()
-	p.rows, p.split, p.name, p.checked = p.rows[:0], nil, "", 0
+	p.rows, p.pending, p.split, p.name, p.checked = p.rows[:0], p.pending[:0], nil, "", 0
 	select {
 	case t.pool(p.omitted) <- p:
 	default:
