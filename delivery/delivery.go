@@ -62,6 +62,13 @@ type Lookup interface {
 	LookUp(ctx context.Context, sink string, settle time.Duration) (Prepared, error)
 }
 
+// Witness is implemented by leases that tell when nobody will insert their range any more.
+type Witness interface {
+	// OnCommitted has f called, once, after Kafka has acknowledged that the range is done. A range that is delivered again first, or whose
+	// partition is lost first, calls nothing. f must not wait for the lease.
+	OnCommitted(f func())
+}
+
 // Lease is the right to insert one range, handed from the input to the output in the context of the range's messages.
 // All methods are safe for concurrent use.
 type Lease interface {

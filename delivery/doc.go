@@ -40,4 +40,6 @@
 //     the old digest again, and use names that the look-up has passed by), and after earlier owners have fallen silent (Lookup).
 //  7. The lease is alive before each block is sent, and a block that was sent cannot arrive later than the deduplication window.
 //  8. Where a server that is killed can remember a name without having the part, the rows of a block that was dropped as repeated are looked up.
+//  9. A block that an output puts aside, to be sent some day by somebody else, may be sent by the range's next owner too, until Kafka holds that the
+//     range is done (Witness). Before that its sender looks for its rows or goes by its name; and it notes that it sends before it does.
 package delivery

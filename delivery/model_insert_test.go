@@ -55,18 +55,26 @@ func (r rules) insertBlock(s state, zombie bool, i int, l layout, shard int8, st
 	r.landVerified(&n, b)
 	acknowledge(&who(&n, zombie).ranges[i], l, shard)
 	step(n)
+	if s.budget.spool > 0 {
+		n := s
+		h := &who(&n, zombie).ranges[i]
+		n.budget.spool--
+		n.file = file{block: b, to: h.to, held: true, sent: h.tried}
+		acknowledge(h, l, shard)
+		step(n)
+	}
 	if s.budget.lostAck > 0 {
 		n := s
 		n.budget.lostAck--
 		r.landVerified(&n, b)
-		who(&n, zombie).ranges[i].retry()
+		n.retry(zombie, i)
 		step(n)
 	}
 	if s.budget.killed > 0 {
 		n := s // the server remembers the name and has not got the part
 		n.budget.killed--
 		n.nodes[b.node] |= b.name
-		who(&n, zombie).ranges[i].retry()
+		n.retry(zombie, i)
 		step(n)
 	}
 }
@@ -128,8 +136,10 @@ func acknowledge(h *held, l layout, shard int8) {
 }
 
 // retry gives up an attempt after an error: the whole range is delivered again.
-func (h *held) retry() {
+func (s *state) retry(zombie bool, i int) {
+	h := &who(s, zombie).ranges[i]
 	h.tried, h.acked, h.half = true, 0, 0
+	s.file.held = s.file.held && s.file.to != h.to
 }
 
 // landVerified looks, on tables where a killed server can remember a name without its part, whether the rows are there, and sends them again
@@ -160,6 +170,7 @@ func (r rules) lookUp(s state, zombie bool, i int, step func(state)) {
 	case !zombie && s.zombie.live && !s.zombie.expired && !r.noSettle:
 		return
 	default:
+		n.file.held = n.file.held && n.file.to != h.to
 		for o := h.from; o < h.to; o++ {
 			n.rows[o] = max(n.rows[o], 1)
 		}
@@ -235,10 +246,11 @@ func (s *state) takeOver(keepZombie bool) {
 		s.zombie = s.owner
 	}
 	s.generation++
+	s.file.held = false
 	s.owner = consumer{live: true, generation: s.generation, from: s.committed.watermark}
 	for i, e := range s.committed.entries {
 		if e.to > e.from {
-			s.owner.ranges[i] = held{used: true, pinned: true, entry: e}
+			s.owner.ranges[i] = held{used: true, pinned: true, tried: true, entry: e}
 		}
 	}
 	s.owner.pass()
@@ -303,6 +315,9 @@ func (r rules) faults(s state, step func(state)) {
 		n.late, n.lateGen = offset{}, 0
 		step(n)
 	}
+	if b.replay > 0 && s.file.to != 0 {
+		r.replay(s, step)
+	}
 	r.longFaults(s, step)
 }
 
@@ -313,6 +328,7 @@ func (r rules) longFaults(s state, step func(state)) {
 		n.budget.window--
 		n.nodes = [shardsOf * replicas]names{}
 		n.zombie.expired = n.zombie.live
+		n.file.old = n.file.to != 0
 		for i := range n.committed.entries {
 			if e := &n.committed.entries[i]; e.to > e.from {
 				e.old = true
@@ -332,7 +348,7 @@ func (r rules) longFaults(s state, step func(state)) {
 			n.nodes = [shardsOf * replicas]names{}
 		}
 		n.committed, n.late, n.lateGen, n.zombie = offset{}, offset{}, 0, consumer{}
-		n.rows, n.dead = [records]uint8{}, [records]bool{}
+		n.rows, n.dead, n.file = [records]uint8{}, [records]bool{}, file{}
 		n.takeOver(false)
 		step(n)
 	}

@@ -46,7 +46,7 @@ type held struct {
 	entry
 	used   bool
 	pinned bool  // the intent is in Kafka, as far as this consumer knows
-	tried  bool  // an insert was attempted
+	tried  bool  // an insert was attempted, or may have been by an earlier owner
 	acked  uint8 // shards that answered
 	half   uint8 // halves that went out when the block was split
 }
@@ -66,7 +66,7 @@ type names uint32
 
 // budget counts the faults that may still happen.
 type budget struct {
-	crash, rebalance, lostAck, layout, join, window, memory, killed, cure, late, recreate int8
+	crash, rebalance, lostAck, layout, join, window, memory, killed, cure, late, recreate, spool, replay int8
 }
 
 type state struct {
@@ -82,7 +82,18 @@ type state struct {
 	rows       [records]uint8
 	dead       [records]bool
 	cured      bool // the row at fault would be accepted now
+	file       file
 	budget     budget
+}
+
+// file is a block that was put on disk.
+type file struct {
+	block
+	to        int8 // end of its range; 0 for no file
+	sent      bool // it was sent when it was put there, or a replay has begun to
+	held      bool // the owner's present attempt at the range goes by it
+	committed bool // Kafka holds that the range is done, by that attempt
+	old       bool // put there, or first sent, longer ago than the deduplication window
 }
 
 // rules of DESIGN.md section 6, each of which can be switched off, and what the world is like.
@@ -105,11 +116,14 @@ type rules struct {
 	noClaim       bool // a lease may be used by two writes
 	noRejoin      bool // go on committing after a commit's answer was lost
 	noTopicID     bool // block names hold the topic's name only
+	noDoubt       bool // what was spooled without having been sent counts as not sent for ever
+	noReplayMark  bool // a replay does not note that it begins
 	splitter      bool // world: a processor splits batches
 	poison        bool // world: record 1 cannot be inserted
 	equalContent  bool // world: records 0 and 1 have equal content
 	allowedStuck  bool // world: stopping with a reason is right
 	nonReplicated bool // world: a replica does not know the other's names
+	untraced      bool // world: the tables do not keep where rows come from
 }
 
 // verdict is what is wrong with a state.
@@ -127,7 +141,7 @@ func (s *state) judge() verdict {
 		if s.rows[o] > 1 {
 			return duplicate
 		}
-		if o < s.committed.watermark && s.rows[o] == 0 && !s.dead[o] {
+		if o < s.committed.watermark && s.rows[o] == 0 && !s.dead[o] && (s.file.to == 0 || s.file.rows&(1<<o) == 0) {
 			return loss
 		}
 	}
@@ -279,6 +293,7 @@ func (r rules) send(n *state, zombie bool) bool {
 		return false
 	}
 	n.committed = c.report(r)
+	n.file.commit(c)
 	for i := range c.ranges { // below the watermark nothing is remembered
 		if h := &c.ranges[i]; h.used && h.done && h.to <= n.committed.watermark {
 			*h = held{}
@@ -321,14 +336,17 @@ func TestProtocolHoldsUnderEveryInterleaving(t *testing.T) {
 		"two crashes, on tables that are not replicated":        {rules{nonReplicated: true}, budget{crash: 2, lostAck: 1, layout: 1}},
 		"join that answers otherwise, twice":                    {rules{}, budget{crash: 2, lostAck: 1, join: 2}},
 		"join that answers otherwise, and a frozen owner":       {rules{}, budget{rebalance: 1, join: 1}},
-		"window passes":                  {rules{}, budget{crash: 1, rebalance: 1, window: 1}},
-		"memory limit":                   {rules{}, budget{crash: 1, lostAck: 1, memory: 1}},
-		"row at fault, cured later":      {rules{poison: true}, budget{crash: 1, lostAck: 1, cure: 1, layout: 1}},
-		"server killed within an insert": {rules{nonReplicated: true}, budget{crash: 1, killed: 1}},
-		"processor that splits":          {rules{splitter: true, allowedStuck: true}, budget{crash: 1}},
-		"equal records":                  {rules{equalContent: true}, budget{crash: 1, layout: 1}},
-		"commit that arrives late":       {rules{}, budget{crash: 1, late: 1}},
-		"topic created again":            {rules{}, budget{crash: 1, recreate: 1}},
+		"window passes":                              {rules{}, budget{crash: 1, rebalance: 1, window: 1}},
+		"memory limit":                               {rules{}, budget{crash: 1, lostAck: 1, memory: 1}},
+		"row at fault, cured later":                  {rules{poison: true}, budget{crash: 1, lostAck: 1, cure: 1, layout: 1}},
+		"server killed within an insert":             {rules{nonReplicated: true}, budget{crash: 1, killed: 1}},
+		"processor that splits":                      {rules{splitter: true, allowedStuck: true}, budget{crash: 1}},
+		"equal records":                              {rules{equalContent: true}, budget{crash: 1, layout: 1}},
+		"commit that arrives late":                   {rules{}, budget{crash: 1, late: 1}},
+		"topic created again":                        {rules{}, budget{crash: 1, recreate: 1}},
+		"block on disk":                              {rules{}, budget{crash: 1, spool: 1, replay: 2, window: 1}},
+		"block on disk, join that answers otherwise": {rules{}, budget{crash: 1, spool: 1, replay: 1, join: 1}},
+		"block on disk, on tables that cannot be looked through": {rules{untraced: true, allowedStuck: true}, budget{crash: 1, spool: 1, replay: 2, window: 1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, n := explore(c.rules, c.budget)
@@ -362,6 +380,8 @@ func TestEachRuleIsNeeded(t *testing.T) {
 		"lease is claimed by one write":            {rules{noClaim: true, splitter: true}, budget{}, loss},
 		"joining again after a lost commit answer": {rules{noRejoin: true}, budget{crash: 1, late: 1}, duplicate},
 		"topic id in the names":                    {rules{noTopicID: true}, budget{recreate: 1}, loss},
+		"a block on disk may be sent by others":    {rules{noDoubt: true}, budget{crash: 1, spool: 1, replay: 1, window: 1}, duplicate},
+		"a replay is noted before it sends":        {rules{noReplayMark: true}, budget{spool: 1, replay: 2, window: 1}, duplicate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v, n := explore(c.rules, c.budget)

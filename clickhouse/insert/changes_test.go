@@ -127,7 +127,7 @@ func TestARecordIsSettledWithItsLastRow(t *testing.T) {
 	rebuilt, err := j.rebuild(to, again.byShard[1][0], []int32{1}, "again")
 	require.NoError(t, err)
 	require.Equal(t, 1, rebuilt.block.Rows())
-	j.spooled(rebuilt)
+	j.spooled(rebuilt, "")
 	j.acknowledge(again.byShard[1][0])
 	require.Equal(t, []bool{true, true}, j.settled)
 	require.Equal(t, 3, j.result.Inserted)

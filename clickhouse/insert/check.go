@@ -53,8 +53,11 @@ func (w *Writer) checkExactly(ctx context.Context, l *cluster.Layout) error {
 			"raise replicated_deduplication_window or non_replicated_deduplication_window", "table", w.sink, "blocks", d.Blocks)
 	}
 	if t := w.target.Load(); !d.Replicated && t != nil && !t.traceable() {
-		w.log.Warn("a server killed in the middle of an insert may remember a block that it lost, and the table does not keep where rows come from, so this cannot be found out; "+
-			"add columns for @kafka_topic, @kafka_partition and @kafka_offset, or use a Replicated engine", "table", w.sink)
+		why, cure := "the table does not keep where rows come from", "add columns for @kafka_topic, @kafka_partition and @kafka_offset, or use a Replicated engine"
+		if t.changes != nil {
+			why, cure = "rows that collapse leave no trace", "use a Replicated engine, or write_mode replacing"
+		}
+		w.log.Warn("a server killed in the middle of an insert may remember a block that it lost, and "+why+", so this cannot be found out; "+cure, "table", w.sink)
 	}
 	return nil
 }

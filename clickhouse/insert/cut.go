@@ -142,6 +142,11 @@ func (c *cutter) place(i int, rec *Record) (shard int, omitted uint64, err error
 		}
 	}
 	shard, err = c.router.Shard(c.keys, c.j.identity(i, &rec.Provenance))
+	if c.j.partly != nil {
+		if at, ok := c.j.partly[int32(i)]; ok {
+			shard = at.shard
+		}
+	}
 	return shard, c.reader.Omitted(), err
 }
 

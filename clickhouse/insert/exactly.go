@@ -37,6 +37,7 @@ func (w *Writer) writeRange(ctx context.Context, source Source, lease delivery.L
 		return w.finish(j, err)
 	}
 	w.landing.Delete(r.key())
+	w.commitSpooled(j)
 	return w.finish(j, nil)
 }
 
@@ -93,16 +94,8 @@ func (r *promise) confirm(ctx context.Context, c *cut) error {
 	if !r.j.unsure {
 		return nil
 	}
-	landed, err := r.w.landedOffsets(ctx, c.target, r.j)
-	if err != nil {
+	if _, err := r.settleLanded(ctx, c.target, c); err != nil {
 		return err
-	}
-	found, err := r.j.settleLanded(landed)
-	if err != nil {
-		return &PermanentError{Err: err}
-	}
-	if r.j.layout.Table.PartitionKey == "" {
-		r.j.settleBlocks(c, found)
 	}
 	if r.j.complete() {
 		return nil
@@ -161,21 +154,34 @@ func (r *promise) lookUp(ctx context.Context, c *cut, why error) error {
 	if err := r.recordLookUp(ctx); err != nil {
 		return err
 	}
-	landed, err := r.w.landedOffsets(ctx, c.target, r.j)
+	var sent *cut
+	if errors.Is(why, ErrRestarted) {
+		sent = c
+	}
+	found, err := r.settleLanded(ctx, c.target, sent)
 	if err != nil {
 		return err
 	}
-	found, err := r.j.settleLanded(landed)
-	if err != nil {
-		return &PermanentError{Err: err}
-	}
-	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", len(found), "missing", r.j.source.Len()-len(found))
+	r.w.log.Warn("range resolved by looking for its rows", "range", r.j.lease.Range().String(), "reason", why, "found", found, "missing", r.j.source.Len()-found)
 	r.j.mu.Lock()
 	r.j.ambiguous = time.Time{} // nothing has been sent under the names to come
 	r.j.unsure = false
 	r.j.mu.Unlock()
 	r.j.naming.again = rand.Uint64() | 1
 	return errCutAgain
+}
+
+// settleLanded looks for the range's rows and takes those that are in out of the job. sent is the cut whose blocks were sent under their names,
+// if any.
+func (r *promise) settleLanded(ctx context.Context, t *target, sent *cut) (found int, _ error) {
+	seen, err := r.w.landed(ctx, t, r.j)
+	if err != nil {
+		return 0, err
+	}
+	if found, err = r.j.settleLanded(seen, sent); err != nil {
+		return 0, &PermanentError{Err: err}
+	}
+	return found, nil
 }
 
 // lookUpSettle is how long a block of an earlier owner may be on its way that the server has not begun to insert: those that it

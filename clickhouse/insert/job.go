@@ -15,20 +15,22 @@ type job struct {
 	source   Source
 	layout   *cluster.Layout // the one first tried with; it does not change within a Write
 	naming   naming
-	sequence int64           // number of record 0 where records have no provenance
-	lease    delivery.Lease  // nil under at-least-once
-	cuts     int             // how often the batch has been cut
-	target   *target         // of the last cut
-	digest   uint64          // of the last cut that was whole
-	whole    bool            // the batch is cut whole, and blocks that landed in an earlier Write are recognised by name
-	unsure   bool            // acknowledgements are held against the tables' rows; changed only while nothing is sent
-	router   sharding.Router // of the last cut
+	sequence int64               // number of record 0 where records have no provenance
+	lease    delivery.Lease      // nil under at-least-once
+	cuts     int                 // how often the batch has been cut
+	target   *target             // of the last cut
+	digest   uint64              // of the last cut that was whole
+	whole    bool                // the batch is cut whole, and blocks that landed in an earlier Write are recognised by name
+	unsure   bool                // acknowledgements are held against the tables' rows; changed only while nothing is sent
+	router   sharding.Router     // of the last cut
+	partly   map[int32]placement // rows that some replicas have, and others of the shard lack; changed only while nothing is sent
 
 	mu        sync.Mutex
 	landed    map[string]bool // names of the blocks that are acknowledged or spooled
 	settled   []bool          // by record: acknowledged, rejected, or spooled. Kept only once a second cut may come
 	pieces    map[piece]bool  // rows that are in, of records whose other rows may not be
 	arrived   map[int32]int32 // how many of these a record has
+	files     []string        // blocks that were spooled
 	result    Result
 	rebuilt   []*part   // blocks made beside the cut, to be given back with it
 	ambiguous time.Time // when a block was first sent whose fate was unknown
@@ -83,9 +85,10 @@ func (j *job) complete() bool {
 }
 
 // spooled notes that a part's rows are on disk.
-func (j *job) spooled(p *part) {
+func (j *job) spooled(p *part, path string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.files = append(j.files, path)
 	j.result.Spooled += len(p.rows)
 	j.settle(j.arrive(p), p.name)
 }

@@ -101,12 +101,21 @@ func (w *Writer) sendPart(ctx context.Context, j *job, t *target, p *part) error
 	}
 	rest := p
 	for _, r := range replicas {
-		s := &shipment{w: w, j: j, t: t, part: rest, only: r}
+		lacking, err := j.lacking(t, rest, r)
+		if err != nil {
+			return err
+		}
+		if lacking == nil {
+			continue
+		}
+		s := &shipment{w: w, j: j, t: t, part: lacking, only: r}
 		s.landing, s.landed = j.mayHave(shard, r)
 		if err := s.run(ctx); err != nil {
 			return err
 		}
-		rest = s.part // without the rows that were found to be at fault
+		if lacking == rest {
+			rest = s.part // without the rows that were found to be at fault
+		}
 	}
 	j.acknowledge(p)
 	return nil

@@ -32,8 +32,24 @@ func (s *shipment) spool(cause error) error {
 	}
 	s.w.opts.Observer.Spooled(s.part.shard+1, len(s.part.rows), path, cause)
 	s.w.log.Error("block spooled, to be inserted later with: connect clickhouse spool replay", "path", path, "rows", len(s.part.rows), "reason", cause)
-	s.j.spooled(s.part)
+	s.j.spooled(s.part, path)
 	return nil
+}
+
+// commitSpooled has the files of a range that was written note when Kafka holds that it is done: until then the range's next owner
+// may send their blocks, too.
+func (w *Writer) commitSpooled(j *job) {
+	lease, ok := j.lease.(delivery.Witness)
+	if !ok {
+		return
+	}
+	for _, path := range j.files {
+		lease.OnCommitted(func() {
+			if err := spool.Commit(path); err != nil {
+				w.log.Warn("it could not be noted that a spooled block's range is committed, so its rows will be looked for before it is replayed", "path", path, "error", err)
+			}
+		})
+	}
 }
 
 // header says how the block has to be sent some day.
@@ -59,11 +75,26 @@ func (s *shipment) header(cause error) (spool.Header, error) {
 	if at := s.j.firstSent(); !at.IsZero() {
 		h.Sent, h.Written = true, at.UTC()
 	}
+	if s.j.lease != nil {
+		h.Range = s.t.spooledRange(s.j)
+	}
 	switch {
 	case s.only != nil:
-		h.Replica = s.only.ID()
+		h.Replica, h.Each = s.only.ID(), true
 	case s.landing != nil:
 		h.Replica = s.landing.ID()
 	}
 	return h, nil
+}
+
+// spooledRange is what a replay has to know of the block's range.
+func (t *target) spooledRange(j *job) *spool.Range {
+	r := j.lease.Range()
+	out := &spool.Range{Topic: r.Topic, Partition: r.Partition, From: r.From, To: r.To, Base: j.naming.base}
+	if t.changes != nil {
+		out.Repeatable = t.changes.repeatable()
+	} else if t.traceable() {
+		out.Columns = &spool.Provenance{Topic: t.topicColumn, Partition: t.partitionColumn, Offset: t.offsetColumn}
+	}
+	return out
 }

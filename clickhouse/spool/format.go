@@ -40,14 +40,41 @@ type Header struct {
 	Shards   [][]string `json:"shards,omitempty"`
 	Name     string     `json:"name"`              // the block's name: insert_deduplication_token
 	Replica  string     `json:"replica,omitempty"` // host:port of the only one that may have it; otherwise any replica of the shard
+	Each     bool       `json:"each,omitempty"`    // every replica of the shard gets the rows for itself, and this file is for Replica
 	Written  time.Time  `json:"written"`           // when the block was first sent, or was spooled when it never was
-	Sent     bool       `json:"sent"`              // the block may have landed
+	Sent     bool       `json:"sent"`              // the block was sent, and may have landed
+	Range    *Range     `json:"range,omitempty"`   // nil under at-least-once
 	Reason   string     `json:"reason"`
 	Rows     int        `json:"rows"`
 	Columns  []Column   `json:"columns"`
 	Size     int64      `json:"size"`     // bytes of the frame
 	Checksum uint64     `json:"checksum"` // xxHash64 of the frame
 }
+
+// Range says which records of Kafka a block under exactly-once is made of.
+type Range struct {
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	From      int64  `json:"from"`
+	To        int64  `json:"to"`
+	Base      string `json:"base"` // what the names of all blocks of the range begin with
+	// Columns keep the topic, the partition and the offset that each row comes from; nil where the table has none.
+	Columns *Provenance `json:"columns,omitempty"`
+	// Repeatable rows change nothing when they come again.
+	Repeatable bool `json:"repeatable,omitempty"`
+	// Committed is set once Kafka holds that the range is done. Before that its next owner may send the block as well.
+	Committed bool `json:"committed"`
+}
+
+// Provenance names the columns of a table that tell where in Kafka a row comes from.
+type Provenance struct {
+	Topic     string `json:"topic"`
+	Partition string `json:"partition"`
+	Offset    string `json:"offset"`
+}
+
+// MayHaveLanded tells whether the block's rows may be in the table already: it was sent, or somebody else may have sent it since.
+func (h *Header) MayHaveLanded() bool { return h.Sent || h.Range != nil && !h.Range.Committed }
 
 // Column is one column of a spooled block.
 type Column struct {

@@ -41,7 +41,7 @@ func Open(dir string, maxBytes int64) (*Spool, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if strings.HasSuffix(e.Name(), suffix+temporary) {
+		if strings.HasSuffix(e.Name(), temporary) && strings.Contains(e.Name(), suffix) {
 			if err := os.Remove(path); err != nil {
 				return nil, fmt.Errorf("removing unfinished spool file: %w", err)
 			}
@@ -79,6 +79,10 @@ func (s *Spool) Put(h Header, input proto.Input) (path string, err error) {
 	if s.max > 0 && grown > s.max {
 		return "", fmt.Errorf("spooling %d bytes to %q, which holds %d of %d: %w", len(data), s.dir, s.size, s.max, ErrFull)
 	}
+	// Whoever puts the block here again is another owner of its range.
+	if err := ignoreMissing(os.Remove(path + committedMark)); err != nil {
+		return "", fmt.Errorf("removing a mark of an earlier block: %w", err)
+	}
 	if err := writeDurably(path, data); err != nil {
 		return "", err
 	}
@@ -94,7 +98,11 @@ func fileName(h Header) string {
 		}
 		return '_'
 	}, h.Database+"."+h.Table)
-	return fmt.Sprintf("%s-shard%d-%016x%s", clean, h.Shard+1, xxhash.Sum64String(h.Name), suffix)
+	id := h.Name
+	if h.Each {
+		id += "/" + h.Replica
+	}
+	return fmt.Sprintf("%s-shard%d-%016x%s", clean, h.Shard+1, xxhash.Sum64String(id), suffix)
 }
 
 func writeDurably(path string, data []byte) (err error) {
@@ -181,10 +189,13 @@ func Stat(path string) (Entry, error) {
 		return Entry{}, fmt.Errorf("reading spool file: %w", err)
 	}
 	e := Entry{Path: path, Bytes: int64(len(data))}
-	if e.Header, err = checkHeader(data); err != nil {
-		e.Header, e.Err = Header{}, &CorruptError{Path: path, Reason: err.Error()}
+	h, err := checkHeader(data)
+	if err != nil {
+		e.Err = &CorruptError{Path: path, Reason: err.Error()}
+		return e, nil //nolint:nilerr // a damaged file is one to tell of
 	}
-	return e, nil
+	e.Header = h
+	return e, e.Header.readMarks(path)
 }
 
 // checkHeader reads the header and compares the size of what follows it.
@@ -211,7 +222,7 @@ func Read(path string) (Header, proto.Input, error) {
 	if err != nil {
 		return h, nil, &CorruptError{Path: path, Reason: err.Error()}
 	}
-	return h, input, nil
+	return h, input, h.readMarks(path)
 }
 
 // Drop deletes a file for good.
@@ -221,6 +232,11 @@ func Drop(path string) error {
 	}
 	if err := os.Remove(path); err != nil {
 		return fmt.Errorf("dropping spool file: %w", err)
+	}
+	for _, mark := range []string{committedMark, sentMark} {
+		if err := ignoreMissing(os.Remove(path + mark)); err != nil {
+			return fmt.Errorf("dropping a mark of a spool file: %w", err)
+		}
 	}
 	return syncDir(filepath.Dir(path))
 }

@@ -82,6 +82,56 @@ func TestTheSameBlockTakesOnePlace(t *testing.T) {
 	require.NotEqual(t, first, third)
 }
 
+// What is written for each replica of a shard must not take the place of another one's.
+func TestEachReplicaHasItsOwnPlace(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	h.Each, h.Replica = true, "a:9000"
+	first, err := s.Put(h, input)
+	require.NoError(t, err)
+	h.Replica = "b:9000"
+	second, err := s.Put(h, input)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+}
+
+func TestWhatIsKnownOfABlockIsKept(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	h.Sent = false
+	h.Range = &Range{Topic: "t", From: 1, To: 11}
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+	read := func() Header {
+		h, _, err := Read(path)
+		require.NoError(t, err, "the rows are as they were")
+		return h
+	}
+	h = read()
+	require.True(t, h.MayHaveLanded(), "the next owner of its range may have sent it")
+	require.NoError(t, Commit(path))
+	h = read()
+	require.False(t, h.MayHaveLanded())
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	require.NoError(t, MarkSent(path, at))
+	require.NoError(t, MarkSent(path, at.Add(time.Hour)))
+	h = read()
+	require.True(t, h.MayHaveLanded())
+	require.Equal(t, at, h.Written, "when it was first sent")
+	h.Range = &Range{Topic: "t", From: 1, To: 11}
+	_, err = s.Put(h, input)
+	require.NoError(t, err)
+	h = read()
+	require.False(t, h.Range.Committed, "whoever put it there again had the range again")
+	require.True(t, h.Sent)
+	require.NoError(t, Commit(path))
+	require.NoError(t, Drop(path))
+	require.NoError(t, Commit(path))
+	files, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	require.Empty(t, files, "dropped is dropped")
+}
+
 func TestTheBoundHolds(t *testing.T) {
 	h, input := block(t, 1000)
 	s := open(t, 0)

@@ -45,6 +45,7 @@ type proposal struct {
 	watermark int64
 	metadata  string
 	intents   []*intent
+	ended     []func()
 }
 
 func (s *session) commitOnce() error {
@@ -84,7 +85,7 @@ func (s *session) propose() map[topicPart]*proposal {
 // propose encodes the partition's state with as many new intents as fit, lowest range first. The lowest open range may use all of the
 // metadata and the others three quarters, so that it always gets through: only its end makes room for the watermark to move.
 func (p *partition) propose() *proposal {
-	c := &proposal{p: p, watermark: p.watermark()}
+	c := &proposal{p: p, watermark: p.watermark(), ended: p.ended}
 	included := map[*intent]bool{}
 	encode := func() string { return p.log(c.watermark, included).encode() }
 	c.metadata = encode()
@@ -227,6 +228,10 @@ func (s *session) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommi
 
 func (s *session) committedLocked(c *proposal) {
 	c.p.committed = c.watermark
+	c.p.ended = c.p.ended[len(c.ended):]
+	for _, f := range c.ended {
+		go f()
+	}
 	for _, in := range c.intents {
 		if !in.recorded() && in.err == nil {
 			close(in.durable)

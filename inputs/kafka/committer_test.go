@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -245,4 +246,36 @@ func TestNothingIsCommittedAfterAnUnansweredCommit(t *testing.T) {
 	req.Topics = slices.Clone(topics)
 	require.ErrorIs(t, s.fence(req, s.propose()), ErrCommitAmbiguous)
 	<-s.failed
+}
+
+// Nothing may be told before Kafka holds it, of an attempt that failed, or of a partition that is lost.
+func TestTheEndOfARangeIsToldOnceItIsCommitted(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 20)
+	told := make(chan string, 4)
+	say := func(what string) func() { return func() { told <- what } }
+	first, second := s.testPop(t), s.testPop(t)
+	second.OnCommitted(say("failed attempt"))
+	s.settle(second, errors.New("no"))
+	s.redeliver(second.lease)
+	second = s.testPop(t)
+	second.OnCommitted(say("second"))
+	s.settle(second, nil)
+	first.OnCommitted(say("first"))
+	require.Empty(t, told)
+	s.commitNow(t)
+	require.Equal(t, "second", <-told)
+	s.settle(first, nil)
+	s.commitNow(t)
+	require.Equal(t, "first", <-told)
+	second.OnCommitted(say("too late"))
+
+	feed(p, 20, 30)
+	third := s.testPop(t)
+	third.OnCommitted(say("lost"))
+	s.settle(third, nil)
+	s.fail(errClosed)
+	s.commitNow(t)
+	require.Empty(t, told)
 }

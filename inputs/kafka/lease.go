@@ -34,6 +34,7 @@ type lease struct {
 	held      map[string]bool    // sinks with a write under way
 	written   map[string]bool    // sinks whose write of this attempt succeeded
 	gaveUp    map[string]bool    // sinks whose write of this attempt ended because the lease seemed lost
+	ending    []func()           // what this attempt wants called once its end is committed
 }
 
 // intent is a delivery.Prepared on its way into Kafka: durable is closed once a commit that holds it was answered.
@@ -78,8 +79,9 @@ type attempt struct {
 }
 
 var (
-	_ delivery.Lease  = attempt{}
-	_ delivery.Lookup = attempt{}
+	_ delivery.Lease   = attempt{}
+	_ delivery.Lookup  = attempt{}
+	_ delivery.Witness = attempt{}
 )
 
 // Range implements delivery.Lease.
@@ -167,6 +169,16 @@ func (a attempt) LookUp(ctx context.Context, sink string, settle time.Duration) 
 		return delivery.Prepared{}, a.Alive()
 	case <-ctx.Done():
 		return delivery.Prepared{}, fmt.Errorf("waiting for earlier owners of %v: %w", a.rng, ctx.Err())
+	}
+}
+
+// OnCommitted implements delivery.Witness.
+func (a attempt) OnCommitted(f func()) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a.n == a.attempts && a.state == delivered {
+		a.ending = append(a.ending, f)
 	}
 }
 

@@ -31,6 +31,7 @@ type partition struct {
 
 	leases    []*lease // every range not yet below the watermark, ascending; planned ones included
 	inFlight  int      // ready, delivered and returned ones
+	ended     []func() // what ranges that are done want called once a commit has said so
 	committed int64    // what the last answered commit said, or -1
 	anchored  bool     // a commit of this owner, or of an earlier one, fixes where the partition starts
 	dirty     bool     // state differs from the last commit
@@ -264,6 +265,7 @@ func (p *partition) outstanding() bool {
 func (p *partition) finish(l *lease) {
 	l.drop()
 	l.state = done
+	p.ended = append(p.ended, l.ending...)
 	p.inFlight--
 	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
 		p.leases[0] = nil

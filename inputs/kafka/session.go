@@ -410,6 +410,7 @@ func (s *session) pop() (attempt, bool) {
 		l.attempts++
 		clear(l.written)
 		clear(l.gaveUp)
+		l.ending = nil
 		return attempt{l, l.attempts, l.p.highWater}, true
 	}
 	return attempt{}, false

@@ -47,8 +47,9 @@ func spoolCommand() *cli.Command {
 			{
 				Name: "replay", Usage: "Insert blocks under the names they were first sent with, and drop the files",
 				ArgsUsage: "[FILES]",
-				Description: "A block that is in the table already is recognised by its name and changes nothing, for as long as the table remembers names\n" +
-					"(replicated_deduplication_window…). A block that may have landed before that is refused, unless --force is given.",
+				Description: "What is in the table already changes nothing: rows that come with topic, partition and offset are looked for, and others are\n" +
+					"recognised by their block's name for as long as the table remembers names (replicated_deduplication_window…). A block that may have\n" +
+					"landed before that is refused, unless --force is given. Replay once the consumer group has committed what it read.",
 				Flags: []cli.Flag{
 					path, asJSON,
 					&cli.StringFlag{Name: flagDSN, EnvVars: []string{"CLICKHOUSE_DSN"}, Required: true, Usage: "clickhouse://user:password@host:9000[,host:9000][?secure=true]"},
@@ -139,7 +140,7 @@ func spoolList(c *cli.Context) error {
 		}
 		h := e.Header
 		fmt.Fprintf(w, "%s\t%s.%s\t%d\t%d\t%s\t%s\t%t\t%s\n", filepath.Base(e.Path), h.Database, h.Table, h.Shard+1, h.Rows,
-			humanize.IBytes(uint64(e.Bytes)), h.Written.Format(time.RFC3339), h.Sent, shortened(h.Reason))
+			humanize.IBytes(uint64(e.Bytes)), h.Written.Format(time.RFC3339), h.MayHaveLanded(), shortened(h.Reason))
 	}
 	return w.Flush()
 }
@@ -194,7 +195,7 @@ func describe(out io.Writer, e spool.Entry, err error) {
 		{"rows", fmt.Sprint(h.Rows)},
 		{"size", humanize.IBytes(uint64(e.Bytes))},
 		{"written", h.Written.Format(time.RFC3339)},
-		{"may have landed", fmt.Sprint(h.Sent)},
+		{"may have landed", fmt.Sprint(h.MayHaveLanded())},
 		{"reason", h.Reason},
 	} {
 		if line[1] != "" {

@@ -89,15 +89,7 @@ func TestAnInterruptedRangeIsCompleted(t *testing.T) {
 					o.Columns = provenance
 				}
 			}
-			cfg := settings(db, "events")
-			cfg.AddressMap = map[string]string{}
-			var proxies []*proxy.Proxy
-			for _, n := range servers.Nodes {
-				p := proxy.Run(t, n[0].Addr())
-				proxies = append(proxies, p)
-				cfg.AddressMap[n[0].Addr()] = p.Addr()
-			}
-			w := openOn(t, cfg, change)
+			proxies, w := through(t, db, change)
 			kafka := newLedger()
 			writeRange(t, w, rangeOf(5000, 5100), kafka.lease(5000, 5100))
 			l := kafka.lease(0, 1000)

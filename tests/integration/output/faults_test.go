@@ -16,13 +16,20 @@ import (
 func through(t *testing.T, db string, change ...func(*insert.Options)) (proxies []*proxy.Proxy, w *insert.Writer) {
 	t.Helper()
 	cfg := settings(db, "events")
-	cfg.AddressMap = map[string]string{}
-	for _, n := range servers.Nodes {
-		p := proxy.Run(t, n[0].Addr())
-		proxies = append(proxies, p)
-		cfg.AddressMap[n[0].Addr()] = p.Addr()
-	}
+	proxies, cfg.AddressMap = proxied(t)
 	return proxies, openOn(t, cfg, change...)
+}
+
+// proxied is a proxy for each server, and the addresses by which a cluster is reached through them.
+func proxied(t *testing.T) (proxies []*proxy.Proxy, addresses map[string]string) {
+	t.Helper()
+	addresses = map[string]string{}
+	for _, n := range servers.Servers {
+		p := proxy.Run(t, n.Addr())
+		proxies = append(proxies, p)
+		addresses[n.Addr()] = p.Addr()
+	}
+	return proxies, addresses
 }
 
 func requireAll(t *testing.T, db string, n int) {

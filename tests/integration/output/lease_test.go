@@ -29,6 +29,7 @@ type lease struct {
 	mu      sync.Mutex
 	claimed bool
 	written map[string]bool
+	ending  []func()
 }
 
 func (l *ledger) lease(from, to int64) *lease {
@@ -80,6 +81,15 @@ func (l *lease) Prepare(_ context.Context, sink string, intent delivery.Intent) 
 	p := delivery.Prepared{Intent: intent, At: time.Now()}
 	l.ledger.intents[l.r.Name()+sink] = p
 	return p, nil
+}
+
+func (l *lease) OnCommitted(f func()) { l.ending = append(l.ending, f) }
+
+// commit is what the input does once Kafka holds that the range is done.
+func (l *lease) commit() {
+	for _, f := range l.ending {
+		f()
+	}
 }
 
 func (l *lease) Alive() error {

@@ -21,12 +21,7 @@ func replicated(t *testing.T, name string) (proxies []*proxy.Proxy, db string, w
 	cfg := settings(db, "events_local")
 	cfg.Cluster = name
 	cfg.Replicas = cluster.PolicyInOrder
-	cfg.AddressMap = map[string]string{}
-	for _, n := range servers.Servers {
-		p := proxy.Run(t, n.Addr())
-		proxies = append(proxies, p)
-		cfg.AddressMap[n.Addr()] = p.Addr()
-	}
+	proxies, cfg.AddressMap = proxied(t)
 	return proxies, db, openOn(t, cfg, func(o *insert.Options) { o.Columns = provenance })
 }
 

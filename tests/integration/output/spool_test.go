@@ -29,17 +29,7 @@ func command(t *testing.T, args ...string) (string, error) {
 func TestSpooledBlocksAreReplayedOnce(t *testing.T) {
 	db := tables(t)
 	dir := t.TempDir()
-	s, err := spool.Open(dir, 0)
-	require.NoError(t, err)
-	cfg := settings(db, "events")
-	cfg.AddressMap = map[string]string{}
-	var proxies []*proxy.Proxy
-	for _, n := range servers.Nodes {
-		p := proxy.Run(t, n[0].Addr())
-		proxies = append(proxies, p)
-		cfg.AddressMap[n[0].Addr()] = p.Addr()
-	}
-	w := openOn(t, cfg, func(o *insert.Options) { o.Spool = s })
+	proxies, w := through(t, db, withSpool(t, dir))
 	write(t, w, events(0, 100))
 	proxies[1].Set(proxy.Refuse)
 	proxies[1].Cut()
@@ -87,9 +77,7 @@ func TestSpooledBlocksAreReplayedOnce(t *testing.T) {
 func TestASpooledBlockThatHadLandedChangesNothing(t *testing.T) {
 	db := tables(t)
 	dir := t.TempDir()
-	s, err := spool.Open(dir, 0)
-	require.NoError(t, err)
-	proxies, w := through(t, db, func(o *insert.Options) { o.Spool = s })
+	proxies, w := through(t, db, withSpool(t, dir))
 	write(t, w, events(0, 10))
 	for _, p := range proxies {
 		requests := 0
