@@ -416,7 +416,7 @@ func parseMechanism(conf *service.ParsedConfig) (sasl.Mechanism, error) {
 		if token == "" {
 			return nil, errors.New("OAUTHBEARER needs a token")
 		}
-		return oauth.Auth{Token: token, Extensions: extensions}.AsMechanism(), nil
+		return bearer{oauth.Auth{Token: token, Extensions: extensions}.AsMechanism(), token}, nil
 	}
 	return nil, fmt.Errorf("unknown mechanism %q: use PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER", mechanism)
 }

@@ -20,6 +20,23 @@ var (
 	ErrTopicChanged = errors.New("topic changed underneath the consumer")
 )
 
+// ConnectError says which broker could not be reached or did not let this client in, and what to do.
+type ConnectError struct {
+	Broker string // host:port; all of them where none was reached
+	Err    error
+	Advice string // "" where trying again is all that there is
+}
+
+func (e *ConnectError) Error() string {
+	text := fmt.Sprintf("connecting to Kafka broker %s: %v", e.Broker, e.Err)
+	if e.Advice != "" {
+		text += "; " + e.Advice
+	}
+	return text
+}
+
+func (e *ConnectError) Unwrap() error { return e.Err }
+
 // MetadataError is an intent log that carries our mark and cannot be read. The partition is not consumed: ranges that were prepared may have
 // landed under names that only the log knew.
 type MetadataError struct {

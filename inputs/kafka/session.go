@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -69,11 +70,11 @@ func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 
 // start joins the group.
 func (s *session) start(ctx context.Context) error {
-	pools := &pools{}
+	pools, door, answered := &pools{}, &doorkeeper{}, &atomic.Bool{}
 	opts := append(s.cfg.clientOpts(),
 		kgo.WithContext(s.ctx),
-		kgo.WithLogger(clientLog{s.log}),
-		kgo.WithHooks(s.pulse, pools),
+		kgo.WithLogger(clientLog{s.log, answered}),
+		kgo.WithHooks(s.pulse, pools, door),
 		kgo.WithPools(pools),
 		kgo.WithDecompressor(newDecompressor(pools)),
 		kgo.OnPartitionsAssigned(s.onAssigned),
@@ -89,11 +90,12 @@ func (s *session) start(ctx context.Context) error {
 	s.client = client
 	close(s.joining) // the client joins by itself from the moment that it is made
 	if err := client.Ping(ctx); err != nil {
-		err = fmt.Errorf("connecting to Kafka at %v: %w", s.cfg.brokers, err)
+		err = door.refusal(s.cfg, err)
 		s.fail(err)
 		client.CloseAllowingRebalance()
 		return err
 	}
+	answered.Store(true)
 	s.ended.Add(4)
 	go s.poll()
 	go s.commitLoop()

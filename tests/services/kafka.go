@@ -25,11 +25,15 @@ const (
 // Broker is an Apache Kafka broker in KRaft mode. Kill, Stop, Start, Pause, Resume, Log, PID and Running come with it.
 type Broker struct {
 	*process
-	addr string
+	addr    string
+	secured map[string]string
 }
 
 // Addr is host:port of the broker.
 func (b *Broker) Addr() string { return b.addr }
+
+// Secured is host:port of one of Options.KafkaSecured.
+func (b *Broker) Secured(name string) string { return b.secured[name] }
 
 // Client opens a client that the test's end closes.
 func (b *Broker) Client(t testing.TB, opts ...kgo.Opt) *kgo.Client {
@@ -103,7 +107,13 @@ func (c *Cluster) makeKafka(ctx context.Context, store *cache, b *Broker) error 
 	if err != nil {
 		return fmt.Errorf("making kafka: %w", err)
 	}
-	b.addr = fmt.Sprintf("127.0.0.1:%d", port)
+	b.addr, b.secured = fmt.Sprintf("127.0.0.1:%d", port), map[string]string{}
+	for _, l := range c.opts.KafkaSecured {
+		if port, err = c.ports.take(); err != nil {
+			return fmt.Errorf("making kafka: %w", err)
+		}
+		b.secured[l.Name] = fmt.Sprintf("127.0.0.1:%d", port)
+	}
 	b.logPath = filepath.Join(b.dir, "server.log")
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
 		return fmt.Errorf("making kafka: %w", err)
@@ -159,11 +169,19 @@ func (c *Cluster) kafkaProperties(b *Broker, controllerPort int) string {
 		// Memory of the compaction thread, 128 MiB otherwise.
 		"log.cleaner.dedupe.buffer.size": "4194304",
 	}
-	for i, listen := range slices.Sorted(maps.Keys(c.opts.KafkaListeners)) {
-		name := fmt.Sprintf("FURTHER%d", i+1)
+	listener := func(name, protocol, listen, advertised string) {
 		properties["listeners"] += "," + name + "://" + listen
-		properties["advertised.listeners"] += "," + name + "://" + c.opts.KafkaListeners[listen]
-		properties["listener.security.protocol.map"] += "," + name + ":PLAINTEXT"
+		properties["advertised.listeners"] += "," + name + "://" + advertised
+		properties["listener.security.protocol.map"] += "," + name + ":" + protocol
+	}
+	for i, listen := range slices.Sorted(maps.Keys(c.opts.KafkaListeners)) {
+		listener(fmt.Sprintf("FURTHER%d", i+1), "PLAINTEXT", listen, c.opts.KafkaListeners[listen])
+	}
+	for _, l := range c.opts.KafkaSecured {
+		listener(strings.ToUpper(l.Name), l.Protocol, b.secured[l.Name], b.secured[l.Name])
+		for name, value := range l.Properties {
+			properties["listener.name."+strings.ToLower(l.Name)+"."+name] = value
+		}
 	}
 	maps.Copy(properties, c.opts.KafkaProperties)
 	var text strings.Builder

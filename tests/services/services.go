@@ -49,6 +49,8 @@ type Options struct {
 	KafkaProperties map[string]string
 	// KafkaListeners are further listeners: host:port to listen on → host:port to tell clients, such as that of a proxy.
 	KafkaListeners map[string]string
+	// KafkaSecured are listeners with TLS, SASL or both, on ports of their own: Broker.Secured tells their addresses.
+	KafkaSecured []Listener
 	// MySQLDatabase is created and is what MySQL.DSN points to; "dimensions" by default.
 	MySQLDatabase string
 
@@ -75,6 +77,13 @@ func (o *Options) setDefaults() error {
 		o.Log = os.Stderr
 	}
 	return nil
+}
+
+// Listener is a listener of the broker that asks who is there.
+type Listener struct {
+	Name       string            // of letters
+	Protocol   string            // SSL, SASL_PLAINTEXT or SASL_SSL
+	Properties map[string]string // of this listener alone, such as ssl.client.auth
 }
 
 // Cluster is the servers of one Start.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,11 +34,33 @@ func TestMain(m *testing.M) {
 	if shared != nil {
 		shared.Stop()
 	}
+	if certificates != "" {
+		_ = os.RemoveAll(certificates)
+	}
 	os.Exit(code)
 }
 
-// shared is the real broker, which all tests use: each has topics and groups of its own.
-var shared *services.Cluster
+// shared is the real broker, which all tests use: each has topics and groups of its own. Its certificates are in a directory beside it.
+var (
+	shared       *services.Cluster
+	certificates string
+	starting     = sync.OnceValue(startShared)
+)
+
+func startShared() (err error) {
+	if certificates, err = os.MkdirTemp("", "certificates"); err != nil {
+		return err
+	}
+	listeners, err := securedListeners(certificates)
+	if err != nil {
+		return err
+	}
+	shared, err = services.Start(context.Background(), services.Options{Kafka: true, KafkaSecured: listeners, KafkaProperties: map[string]string{
+		"group.min.session.timeout.ms":     "1000",
+		"group.initial.rebalance.delay.ms": "0",
+	}})
+	return err
+}
 
 func runChild(conf string) {
 	b := service.NewStreamBuilder()
@@ -110,14 +133,7 @@ func fakeBroker(t *testing.T, opts ...kfake.Opt) *broker {
 
 func realBroker(t *testing.T) *broker {
 	t.Helper()
-	if shared == nil {
-		c, err := services.Start(context.Background(), services.Options{Kafka: true, KafkaProperties: map[string]string{
-			"group.min.session.timeout.ms":     "1000",
-			"group.initial.rebalance.delay.ms": "0",
-		}})
-		require.NoError(t, err)
-		shared = c
-	}
+	require.NoError(t, starting())
 	return newBroker(t, shared.Kafka.Addr())
 }
 

@@ -1,7 +1,6 @@
 package kafka_test
 
 import (
-	"fmt"
 	"maps"
 	"math/rand/v2"
 	"syscall"
@@ -9,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kfake"
 )
 
 // TestBrokerRestarts kills the broker with -9 while ranges are under way.
@@ -99,23 +97,6 @@ func TestTopicCreatedAgainWhileReading(t *testing.T) {
 			maps.Copy(want, newBroker(t, b.addr).produce(t, topic, 1, 1000, 150))
 			w.requireAll(t, want)
 			w.requireExactly(t, want)
-		})
-	}
-}
-
-// TestSASL authenticates with each mechanism that the fake broker knows.
-func TestSASL(t *testing.T) {
-	for _, mechanism := range []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"} {
-		t.Run(mechanism, func(t *testing.T) {
-			topic := "sasl"
-			w := newWarehouse(t, 1)
-			c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser(mechanism, "me", "secret"), kfake.SeedTopics(1, topic))
-			require.NoError(t, err)
-			t.Cleanup(c.Close)
-			login := fmt.Sprintf("    sasl: [ { mechanism: %s, username: me, password: secret } ]", mechanism)
-			startStream(t, settings{Broker: c.ListenAddrs()[0], Topic: topic, Group: topic, Warehouse: w.addr, Input: quick + "\n" + login}.yaml())
-			_, err = c.WaitGroupStable(t.Context(), topic, 1)
-			require.NoError(t, err)
 		})
 	}
 }
