@@ -59,7 +59,23 @@ func (w *Writer) checkExactly(ctx context.Context, l *cluster.Layout) error {
 		}
 		w.log.Warn("a server killed in the middle of an insert may remember a block that it lost, and "+why+", so this cannot be found out; "+cure, "table", w.sink)
 	}
+	w.checkViews(ctx, l)
 	return nil
+}
+
+// checkViews warns of materialized views for which less is promised than for the table.
+func (w *Writer) checkViews(ctx context.Context, l *cluster.Layout) {
+	err := w.opts.Cluster.CheckViews(ctx, l)
+	var problem *cluster.ViewError
+	switch joined, ok := err.(interface{ Unwrap() []error }); {
+	case err == nil:
+	case ok && errors.As(err, &problem):
+		for _, e := range joined.Unwrap() {
+			w.log.Warn("less is promised for a materialized view than for its table", "table", w.sink, "reason", e)
+		}
+	default:
+		w.log.Debug("materialized views could not be looked at", "table", w.sink, "error", err)
+	}
 }
 
 // transient tells whether an error, or each that it joins, is only that a host could not be asked.

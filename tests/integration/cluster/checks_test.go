@@ -154,6 +154,7 @@ func TestLeastGrants(t *testing.T) {
 	require.NoError(t, c.CheckGrants(t.Context(), c.Layout()))
 	_, err := c.CheckDeduplication(t.Context(), c.Layout())
 	require.NoError(t, err)
+	require.NoError(t, c.CheckViews(t.Context(), c.Layout()))
 	_, err = c.Defaults(t.Context(), c.Layout().Table)
 	require.NoError(t, err)
 	_, err = c.FreeSpace(t.Context(), c.Layout())
