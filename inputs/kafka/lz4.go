@@ -94,19 +94,21 @@ func decodeBlocks(dst, src []byte, limit int) ([]byte, bool) {
 	return dst, false
 }
 
+// decodeBlock appends what one block holds. Where the room is too short it grows with what the block may reasonably hold: the limit is four megabytes
+// with most producers, and a block seldom has a hundredth of it.
 func decodeBlock(dst, block []byte, limit int) ([]byte, bool) {
-	if len(dst) == cap(dst) {
-		dst = slices.Grow(dst, limit) // the library takes no empty destination
-	}
 	for {
-		end := min(cap(dst), len(dst)+limit)
-		n, err := lz4.UncompressBlock(block, dst[len(dst):end:end])
-		if err == nil {
-			return dst[:len(dst)+n], true
+		room := min(cap(dst)-len(dst), limit)
+		if room > 0 { // the library takes no empty destination
+			end := len(dst) + room
+			n, err := lz4.UncompressBlock(block, dst[len(dst):end:end])
+			if err == nil {
+				return dst[:len(dst)+n], true
+			}
+			if room == limit {
+				return dst, false
+			}
 		}
-		if end == len(dst)+limit {
-			return dst, false
-		}
-		dst = slices.Grow(dst, limit) // its room may have been too short
+		dst = slices.Grow(dst, min(limit, 2*room+2*len(block)))
 	}
 }

@@ -63,6 +63,20 @@ func TestFramesAreDecoded(t *testing.T) {
 	}
 }
 
+// A batch that compresses better than those before it must not leave a buffer behind that is as large as a block may be.
+func TestABufferThatIsTooShortGrowsWithItsContent(t *testing.T) {
+	content := bytes.Repeat([]byte("some words, "), 5000)
+	blocks, limit, ok := frameBlocks(lz4Frame(t, content))
+	require.True(t, ok)
+	require.Equal(t, 4<<20, limit)
+	for _, room := range []int{0, 1, 1000, len(content) / 2, len(content) - 1} {
+		got, ok := decodeBlocks(make([]byte, 0, room), blocks, limit)
+		require.True(t, ok)
+		require.True(t, bytes.Equal(content, got))
+		require.Less(t, cap(got), 4*len(content))
+	}
+}
+
 func TestOtherCodecsAreLeftToTheClient(t *testing.T) {
 	d := newDecompressor(&pools{})
 	for _, codec := range []kgo.CompressionCodec{kgo.GzipCompression(), kgo.SnappyCompression(), kgo.ZstdCompression(), kgo.NoCompression()} {

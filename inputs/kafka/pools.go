@@ -13,7 +13,7 @@ import (
 type pools struct {
 	bytes   classes[byte]
 	records classes[kgo.Record]
-	ratio   atomic.Int64 // decompressed bytes per 16 compressed ones, of late
+	ratio   atomic.Int64 // decompressed bytes per 16 compressed ones, of late: falling slowly, since small batches compress badly
 }
 
 var (
@@ -48,9 +48,14 @@ func (p *pools) PutRecords(r []kgo.Record) { p.records.put(r) }
 
 // OnFetchBatchRead implements kgo.HookFetchBatchRead.
 func (p *pools) OnFetchBatchRead(_ kgo.BrokerMetadata, _ string, _ int32, m kgo.FetchBatchMetrics) {
-	if m.CompressionType != 0 && m.CompressedBytes > 0 {
-		p.ratio.Store(int64(m.UncompressedBytes) * 16 / int64(m.CompressedBytes))
+	if m.CompressionType == 0 || m.CompressedBytes == 0 {
+		return
 	}
+	ratio := int64(m.UncompressedBytes) * 16 / int64(m.CompressedBytes)
+	if last := p.ratio.Load(); ratio < last {
+		ratio = last - (last-ratio)/8
+	}
+	p.ratio.Store(ratio)
 }
 
 // classes keep slices by capacity, in steps of a quarter of each power of two: the client clears a slice over all of its capacity, so that a large one
