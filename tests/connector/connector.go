@@ -44,6 +44,7 @@ type Process struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
 	started time.Time
+	peak    int64
 }
 
 // Start starts the process, which must not be running.
@@ -120,6 +121,7 @@ const stopTimeout = 45 * time.Second
 
 // Stop ends the process as an operator would, with SIGTERM; it fails if the process does not end, or not with success.
 func (p *Process) Stop() error {
+	p.peak = p.readPeak()
 	p.Signal(syscall.SIGTERM)
 	select {
 	case <-p.Done():
@@ -153,12 +155,20 @@ func (p *Process) TotalCPU() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
-// PeakMemory is the largest resident size that the ended process had, in bytes.
-func (p *Process) PeakMemory() int64 {
-	if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		return usage.Maxrss * 1024
+// PeakMemory is the largest resident size, in bytes, that the process had until Stop.
+func (p *Process) PeakMemory() int64 { return p.peak }
+
+// readPeak asks the kernel for the high-water mark of the memory that the program itself has had. What wait4 reports for an ended process
+// is no less than the parent had when it forked.
+func (p *Process) readPeak() int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
 	}
-	return 0
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "kB")
+	kilobytes, _ := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	return kilobytes * 1024
 }
 
 // LogTail is the end of the log.
