@@ -12,8 +12,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,17 +64,23 @@ type Follower struct {
 	config  Config
 	db      *sql.DB
 	handler Handler
-	tables  map[Table]bool
 	log     *slog.Logger
+	said    string // the last complaint, so that it is logged once
 
 	server   server
+	tables   map[Table]Table   // those followed, by their folded names
+	cascades map[Table][]Table // see readCascades
+
 	position position
-	said     string // the last complaint, so that it is logged once
+	gap      string // why there is no position
+	tx       transaction
+	prepared map[string][]Table // what a distributed transaction has changed, until it is committed
+	owed     place              // of the last heartbeat, when the binlog went on after it
 }
 
 // New makes a follower; db is a pool of the same server, for questions.
 func New(config Config, db *sql.DB, handler Handler) *Follower {
-	f := &Follower{config: config, db: db, handler: handler, tables: map[Table]bool{}, log: config.Logger}
+	f := &Follower{config: config, db: db, handler: handler, log: config.Logger, gap: "following begins"}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -84,9 +92,6 @@ func New(config Config, db *sql.DB, handler Handler) *Follower {
 	}
 	if f.config.Retry == 0 {
 		f.config.Retry = time.Second
-	}
-	for _, t := range config.Tables {
-		f.tables[t] = true
 	}
 	return f
 }
@@ -117,80 +122,139 @@ func (f *Follower) complain(err error) {
 
 // connect follows from where it left off, or from now, until the connection breaks.
 func (f *Follower) connect(ctx context.Context) error {
-	s, err := examine(ctx, f.db)
-	if err != nil {
+	if err := f.start(ctx); err != nil {
 		return err
 	}
-	if err := f.start(ctx, s); err != nil {
-		return err
-	}
-	syncer := replication.NewBinlogSyncer(f.syncerConfig(s))
+	syncer := replication.NewBinlogSyncer(f.syncerConfig())
 	defer syncer.Close()
 	stream, err := f.position.open(syncer)
 	if err != nil {
 		return f.lost(fmt.Errorf("starting to follow the binlog at %v: %w", f.position, err))
 	}
-	f.log.Info("following the binlog", "server", f.config.Addr, "flavor", s.flavor, "position", f.position.String())
-	f.said = ""
+	f.log.Info("following the binlog", "server", f.config.Addr, "flavor", f.server.flavor, "position", f.position.String())
+	f.said, f.tx, f.owed = "", transaction{}, place{}
 	for {
 		ev, err := stream.GetEvent(ctx)
+		if err == nil {
+			err = f.handle(ctx, ev)
+		}
 		if err != nil {
 			return f.lost(fmt.Errorf("following the binlog: %w", err))
 		}
-		if err := f.handle(ev); err != nil {
+	}
+}
+
+// start learns about the server, decides where to begin, and says so when something may have been missed.
+func (f *Follower) start(ctx context.Context) error {
+	s, err := examine(ctx, f.db, f.databases())
+	if err != nil {
+		return err
+	}
+	if gap := f.gapBefore(s); gap != "" {
+		p, err := current(ctx, f.db, s)
+		if err != nil {
 			return err
 		}
+		f.position = p
+		f.handler.Missed(gap)
 	}
-}
-
-// start decides where to begin, and says so when something may have been missed.
-func (f *Follower) start(ctx context.Context, s server) error {
-	before := f.server
-	f.server = s
-	if f.position.known() && (before.id == s.id || f.position.gtid != nil) {
-		return nil
+	f.server, f.tables = s, map[Table]Table{}
+	for _, t := range f.config.Tables {
+		f.tables[f.fold(t)] = t
 	}
-	reason := "following begins"
-	if f.position.known() {
-		reason = "this is another server"
-	}
-	p, err := current(ctx, f.db, s)
-	if err != nil {
-		f.server = before
-		return err
-	}
-	f.position = p
-	f.handler.Missed(reason)
-	return nil
-}
-
-// lost gives the position up when the server no longer has what follows it.
-func (f *Follower) lost(err error) error {
-	var my *mysql.MyError
-	if !errors.As(err, &my) {
-		return err
-	}
-	switch my.Code {
-	case mysql.ER_MASTER_FATAL_ERROR_READING_BINLOG:
-		f.position = position{}
-		return fmt.Errorf("the binlog after the last position is gone: %w", err)
-	case mysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, mysql.ER_ACCESS_DENIED_ERROR:
-		return &PrivilegeError{"REPLICATION SLAVE", err}
-	}
+	f.cascades, err = f.readCascades(ctx)
 	return err
 }
 
-func (f *Follower) syncerConfig(s server) replication.BinlogSyncerConfig {
+// gapBefore is why the server cannot send what follows the position, or "".
+func (f *Follower) gapBefore(s server) string {
+	switch {
+	case !f.position.known():
+		return f.gap
+	case f.position.gtid != nil: // the server says itself when it cannot
+		return ""
+	case s.id != f.server.id:
+		return "this is another server"
+	case s.end.before(f.position.place):
+		return "the binlog was reset"
+	default:
+		return ""
+	}
+}
+
+// lost gives the position up when what follows it will not come.
+func (f *Follower) lost(err error) error {
+	var gap *GapError
+	var unreadable *replication.EventError
+	var my *mysql.MyError
+	switch {
+	case errors.As(err, &gap):
+	case errors.As(err, &unreadable):
+		gap = &GapError{fmt.Sprintf("an event cannot be read (%v at %d)", unreadable.Header.EventType, unreadable.Header.LogPos), errors.New(unreadable.Err)}
+	case !errors.As(err, &my):
+		return err
+	case my.Code == mysql.ER_MASTER_FATAL_ERROR_READING_BINLOG:
+		gap = &GapError{"the binlog after the last position is gone", err}
+	case my.Code == mysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, my.Code == mysql.ER_ACCESS_DENIED_ERROR:
+		return &PrivilegeError{"REPLICATION SLAVE", err}
+	default:
+		return err
+	}
+	f.position, f.gap = position{}, gap.Reason
+	return gap
+}
+
+// heartbeat is what a server sends when it has nothing else. One whose binlog was reset goes on with them and never sends
+// anything else, so it is asked where its binlog ends.
+func (f *Follower) heartbeat(ctx context.Context, at place) error {
+	ctx, cancel := context.WithTimeout(ctx, f.config.Heartbeat)
+	defer cancel()
+	e, err := readEnd(ctx, f.db)
+	switch {
+	case err != nil, e.offset > math.MaxUint32: // the stream is well, and heartbeats do not count further
+		return nil
+	case e.before(at):
+		return &GapError{Reason: "the binlog was reset"}
+	case e.place == at:
+		f.owed = place{}
+	case f.owed == at:
+		return &GapError{Reason: "the server does not send what it logs"}
+	default:
+		f.owed = at
+	}
+	return nil
+}
+
+func (f *Follower) databases() []string {
+	var names []string
+	for _, t := range f.config.Tables {
+		if !slices.Contains(names, t.Database) {
+			names = append(names, t.Database)
+		}
+	}
+	return names
+}
+
+// fold makes one spelling of a name, where the server takes several for the same.
+func (f *Follower) fold(t Table) Table {
+	if !f.server.foldCase {
+		return t
+	}
+	return Table{strings.ToLower(t.Database), strings.ToLower(t.Name)}
+}
+
+func (f *Follower) syncerConfig() replication.BinlogSyncerConfig {
 	host, port, err := net.SplitHostPort(f.config.Addr)
 	if err != nil {
 		host, port = f.config.Addr, "0" // a socket's path
 	}
 	n, _ := strconv.ParseUint(port, 10, 16)
 	c := replication.BinlogSyncerConfig{
-		ServerID: f.config.ServerID, Flavor: s.flavor, Host: host, Port: uint16(n), User: f.config.User, Password: f.config.Password,
+		ServerID: f.config.ServerID, Flavor: f.server.flavor, Host: host, Port: uint16(n), User: f.config.User, Password: f.config.Password,
 		Charset: "utf8mb4", TLSConfig: f.config.TLS, TimestampStringLocation: time.UTC,
 		HeartbeatPeriod: f.config.Heartbeat, ReadTimeout: 3 * f.config.Heartbeat,
 		DisableRetrySync:    true, // this package reconnects, and knows what it may have missed
+		DiscardGTIDSet:      true, // it also keeps account of the GTIDs, those of compressed transactions too
 		Logger:              slog.New(slog.DiscardHandler),
 		RowsEventDecodeFunc: f.decode,
 	}
@@ -198,91 +262,4 @@ func (f *Follower) syncerConfig(s server) replication.BinlogSyncerConfig {
 		c.Dialer = client.Dialer(f.config.Dial)
 	}
 	return c
-}
-
-// decode leaves the rows of other tables alone.
-func (f *Follower) decode(ev *replication.RowsEvent, data []byte) error {
-	pos, err := ev.DecodeHeader(data)
-	if err != nil {
-		return err
-	}
-	if !f.tables[tableOf(ev.Table)] {
-		return nil
-	}
-	return ev.DecodeData(pos, data)
-}
-
-func tableOf(m *replication.TableMapEvent) Table {
-	return Table{string(m.Schema), string(m.Table)}
-}
-
-func (f *Follower) handle(ev *replication.BinlogEvent) error {
-	switch e := ev.Event.(type) {
-	case *replication.RotateEvent:
-		f.position.rotate(string(e.NextLogName), uint32(e.Position))
-		return nil
-	case *replication.RowsEvent:
-		if t := tableOf(e.Table); f.tables[t] {
-			f.rows(t, e)
-		}
-		f.lag(ev.Header)
-		return nil
-	case *replication.QueryEvent:
-		f.query(e)
-		if !isBegin(e.Query) {
-			f.position.advance(ev.Header.LogPos, e.GSet)
-		}
-	case *replication.XIDEvent:
-		f.position.advance(ev.Header.LogPos, e.GSet)
-	case *replication.TransactionPayloadEvent:
-		for _, inner := range e.Events {
-			if err := f.handle(inner); err != nil {
-				return err
-			}
-		}
-	}
-	f.lag(ev.Header)
-	return nil
-}
-
-func (f *Follower) lag(h *replication.EventHeader) {
-	if h.EventType == replication.HEARTBEAT_EVENT || h.Timestamp == 0 {
-		f.handler.Lag(0)
-		return
-	}
-	// The server's stamps are whole seconds: within one, it counts as caught up.
-	f.handler.Lag(max(time.Since(time.Unix(int64(h.Timestamp), 0))-time.Second, 0))
-}
-
-func (f *Follower) rows(t Table, e *replication.RowsEvent) {
-	var names []string
-	for _, n := range e.Table.ColumnName {
-		names = append(names, string(n))
-	}
-	for i, values := range e.Rows {
-		r := Row{Names: names, Values: values}
-		if i < len(e.SkippedColumns) {
-			r.Skipped = e.SkippedColumns[i]
-		}
-		f.handler.Row(t, r)
-	}
-}
-
-// query looks for statements that change a table otherwise than row by row: definitions, TRUNCATE, and any change under
-// binlog_format=STATEMENT. It errs on the side of noticing.
-func (f *Follower) query(e *replication.QueryEvent) {
-	if isBegin(e.Query) {
-		return
-	}
-	text := strings.ToLower(string(e.Query))
-	for t := range f.tables {
-		if strings.Contains(text, strings.ToLower(t.Name)) || strings.HasPrefix(text, "drop database") || strings.HasPrefix(text, "drop schema") {
-			f.handler.Changed(t)
-		}
-	}
-}
-
-func isBegin(query []byte) bool {
-	q := string(query)
-	return strings.EqualFold(q, "BEGIN") || strings.EqualFold(q, "COMMIT") || strings.EqualFold(q, "ROLLBACK") || strings.HasPrefix(strings.ToUpper(q), "SAVEPOINT")
 }

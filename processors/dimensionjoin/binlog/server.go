@@ -5,137 +5,123 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
-	"github.com/go-mysql-org/go-mysql/replication"
 	driver "github.com/go-sql-driver/mysql"
 )
 
-// SettingError reports a server that cannot be followed as it is set up.
-type SettingError struct{ Setting, Value, Want string }
-
-func (e *SettingError) Error() string {
-	return fmt.Sprintf("the server has %s=%s: following its binlog needs %s", e.Setting, e.Value, e.Want)
-}
-
-// PrivilegeError reports an account that may not follow the server.
-type PrivilegeError struct {
-	Privilege string
-	Err       error
-}
-
-func (e *PrivilegeError) Error() string {
-	return fmt.Sprintf("the account may not follow the binlog: GRANT %s ON *.* TO it: %v", e.Privilege, e.Err)
-}
-
-func (e *PrivilegeError) Unwrap() error { return e.Err }
-
 // server is what is known of the server followed.
 type server struct {
-	flavor string // of the mysql package
-	id     string // tells one server from another
+	flavor   string // of the mysql package
+	id       string // tells one server from another
+	foldCase bool   // of the names of tables: lower_case_table_names
+	end      end
 }
 
-// examine checks that the server can be followed.
-func examine(ctx context.Context, db *sql.DB) (server, error) {
+// examine checks that the server can be followed, with all that it logs of the databases.
+func examine(ctx context.Context, db *sql.DB, databases []string) (server, error) {
 	var s server
 	var version string
 	var logBin bool
-	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@log_bin").Scan(&version, &logBin); err != nil {
+	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@log_bin, @@lower_case_table_names > 0").Scan(&version, &logBin, &s.foldCase); err != nil {
 		return s, fmt.Errorf("asking the server how it logs: %w", err)
 	}
-	format := "ROW" // and nothing else, where the variable is gone
-	if err := db.QueryRowContext(ctx, "SELECT @@binlog_format").Scan(&format); err != nil && !isUnknownVariable(err) {
-		return s, fmt.Errorf("asking the server how it logs: %w", err)
+	if !logBin {
+		return s, &SettingError{"log_bin", "OFF", "log_bin, binlog_format=ROW"}
+	}
+	format, err := variable(ctx, db, "binlog_format")
+	if err != nil {
+		return s, err
+	}
+	if strings.EqualFold(format, "STATEMENT") {
+		return s, &SettingError{"binlog_format", format, "binlog_format=ROW"}
 	}
 	s.flavor = mysql.MySQLFlavor
 	id := "@@server_uuid"
 	if strings.Contains(strings.ToLower(version), "mariadb") {
 		s.flavor, id = mysql.MariaDBFlavor, "CONCAT(@@server_id, '/', @@hostname, '/', @@datadir)"
 	}
-	switch {
-	case !logBin:
-		return s, &SettingError{"log_bin", "OFF", "log_bin, binlog_format=ROW"}
-	case strings.EqualFold(format, "STATEMENT"):
-		return s, &SettingError{"binlog_format", format, "binlog_format=ROW"}
-	}
 	if err := db.QueryRowContext(ctx, "SELECT "+id).Scan(&s.id); err != nil {
 		return s, fmt.Errorf("asking the server who it is: %w", err)
 	}
-	return s, nil
+	if s.end, err = readEnd(ctx, db); err != nil {
+		return s, err
+	}
+	return s, errors.Join(s.end.logs(databases), logsReplicated(ctx, db))
 }
 
-func isUnknownVariable(err error) bool {
+// variable is a setting of the server, or "" where it has none of that name.
+func variable(ctx context.Context, db *sql.DB, name string) (value string, err error) {
+	err = db.QueryRowContext(ctx, "SELECT @@GLOBAL."+name).Scan(&value)
 	var my *driver.MySQLError
-	return errors.As(err, &my) && my.Number == mysql.ER_UNKNOWN_SYSTEM_VARIABLE
-}
-
-// position is how far the follower has got: always file and offset, and the GTIDs where the server has them.
-type position struct {
-	file   string
-	offset uint32
-	gtid   mysql.GTIDSet
-}
-
-func (p *position) known() bool { return p.file != "" }
-
-// String is for messages.
-func (p position) String() string {
-	if p.gtid != nil {
-		return p.gtid.String()
+	if errors.As(err, &my) && my.Number == mysql.ER_UNKNOWN_SYSTEM_VARIABLE {
+		return "", nil
 	}
-	return fmt.Sprintf("%s:%d", p.file, p.offset)
-}
-
-func (p *position) rotate(file string, offset uint32) { p.file, p.offset = file, offset }
-
-// advance notes the end of a transaction.
-func (p *position) advance(offset uint32, gtid mysql.GTIDSet) {
-	if offset > 0 {
-		p.offset = offset
-	}
-	if gtid != nil && p.gtid != nil {
-		p.gtid = gtid
-	}
-}
-
-// open asks the server for what follows the position.
-func (p *position) open(syncer *replication.BinlogSyncer) (*replication.BinlogStreamer, error) {
-	if p.gtid != nil {
-		return syncer.StartSyncGTID(p.gtid.Clone())
-	}
-	return syncer.StartSync(mysql.Position{Name: p.file, Pos: p.offset})
-}
-
-// current is the end of the server's binlog.
-func current(ctx context.Context, db *sql.DB, s server) (position, error) {
-	var p position
-	if err := p.readStatus(ctx, db); err != nil {
-		return p, err
-	}
-	query := "SELECT @@gtid_binlog_pos"
-	if s.flavor == mysql.MySQLFlavor {
-		query = "SELECT IF(@@gtid_mode = 'ON', @@gtid_executed, '')"
-	}
-	var text string
-	if err := db.QueryRowContext(ctx, query).Scan(&text); err != nil {
-		return p, fmt.Errorf("asking for the server's GTIDs: %w", err)
-	}
-	// No GTIDs yet would mean everything since the first: the file's end is what is wanted then.
-	if text = strings.ReplaceAll(text, "\n", ""); text == "" {
-		return p, nil
-	}
-	gtid, err := mysql.ParseGTIDSet(s.flavor, text)
 	if err != nil {
-		return p, fmt.Errorf("reading the server's GTIDs %q: %w", text, err)
+		return "", fmt.Errorf("asking the server for its %s: %w", name, err)
 	}
-	p.gtid = gtid
-	return p, nil
+	return value, nil
 }
 
-// readStatus asks for file and offset; the statement has changed its name over time.
-func (p *position) readStatus(ctx context.Context, db *sql.DB) error {
+// logsReplicated checks that a replica logs what it gets from its source. Whether it is one, an account that may not ask for
+// it is not told.
+func logsReplicated(ctx context.Context, db *sql.DB) error {
+	for _, name := range []string{"log_replica_updates", "log_slave_updates"} {
+		value, err := variable(ctx, db, name)
+		if err != nil {
+			return err
+		}
+		if value == "0" && isReplica(ctx, db) {
+			return &SettingError{name, "OFF", name + "=ON on a replica, or a DSN of its source"}
+		}
+	}
+	return nil
+}
+
+func isReplica(ctx context.Context, db *sql.DB) bool {
+	for _, q := range []string{
+		"SHOW REPLICA STATUS", "SHOW SLAVE STATUS", "SHOW ALL SLAVES STATUS",
+		"SHOW GLOBAL STATUS WHERE Variable_name = 'Slaves_running' AND Value > 0", // needs no privilege; MariaDB only
+	} {
+		if hasRow(ctx, db, q) {
+			return true
+		}
+	}
+	return false
+}
+
+func hasRow(ctx context.Context, db *sql.DB, query string) bool {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return false
+	}
+	defer rows.Close()
+	return rows.Next() && rows.Err() == nil
+}
+
+// end is where the server's binlog ends, and whose changes are in it.
+type end struct {
+	place
+	only, without string // databases, comma-separated: binlog_do_db, binlog_ignore_db
+}
+
+// logs reports a database whose changes are not logged.
+func (e end) logs(databases []string) error {
+	for _, d := range databases {
+		switch {
+		case e.only != "" && !slices.Contains(strings.Split(e.only, ","), d):
+			return &SettingError{"binlog_do_db", e.only, "database " + d + " among them"}
+		case slices.Contains(strings.Split(e.without, ","), d):
+			return &SettingError{"binlog_ignore_db", e.without, "database " + d + " not among them"}
+		}
+	}
+	return nil
+}
+
+// readEnd asks where the binlog ends; the statement has changed its name over time.
+func readEnd(ctx context.Context, db *sql.DB) (end, error) {
 	var errs []error
 	for _, q := range []string{"SHOW BINLOG STATUS", "SHOW BINARY LOG STATUS", "SHOW MASTER STATUS"} {
 		rows, err := db.QueryContext(ctx, q)
@@ -144,24 +130,46 @@ func (p *position) readStatus(ctx context.Context, db *sql.DB) error {
 			continue
 		}
 		defer rows.Close()
-		columns, err := rows.Columns()
+		e, err := scanEnd(rows)
 		if err != nil {
-			return fmt.Errorf("asking for the binlog's end: %w", err)
+			return e, fmt.Errorf("asking for the binlog's end: %w", err)
 		}
-		if !rows.Next() {
-			if err := rows.Err(); err != nil {
-				return fmt.Errorf("asking for the binlog's end: %w", err)
-			}
-			return &SettingError{"log_bin", "OFF", "log_bin, binlog_format=ROW"}
-		}
-		rest := make([]any, len(columns)-2)
-		for i := range rest {
-			rest[i] = new(sql.RawBytes)
-		}
-		if err := rows.Scan(append([]any{&p.file, &p.offset}, rest...)...); err != nil {
-			return fmt.Errorf("asking for the binlog's end: %w", err)
-		}
-		return rows.Close()
+		return e, nil
 	}
-	return &PrivilegeError{"REPLICATION CLIENT (MariaDB: BINLOG MONITOR)", errors.Join(errs...)}
+	return end{}, &PrivilegeError{"REPLICATION CLIENT (MariaDB: BINLOG MONITOR)", errors.Join(errs...)}
+}
+
+func scanEnd(rows *sql.Rows) (end, error) {
+	var e end
+	columns, err := rows.Columns()
+	if err != nil {
+		return e, err
+	}
+	if !rows.Next() {
+		return e, errors.Join(rows.Err(), &SettingError{"log_bin", "OFF", "log_bin, binlog_format=ROW"})
+	}
+	into := []any{&e.file, &e.offset, &e.only, &e.without}
+	for len(into) < len(columns) {
+		into = append(into, new(sql.RawBytes)) // MySQL has a column of GTIDs
+	}
+	if err := rows.Scan(into...); err != nil {
+		return e, err
+	}
+	return e, rows.Close()
+}
+
+// current is the end of the server's binlog as a position.
+func current(ctx context.Context, db *sql.DB, s server) (position, error) {
+	p := position{place: s.end.place}
+	query := "SELECT @@gtid_binlog_pos"
+	if s.flavor == mysql.MySQLFlavor {
+		query = "SELECT IF(@@gtid_mode = 'ON', @@gtid_executed, '')"
+	}
+	var text string
+	if err := db.QueryRowContext(ctx, query).Scan(&text); err != nil {
+		return p, fmt.Errorf("asking for the server's GTIDs: %w", err)
+	}
+	var err error
+	p.gtid, err = parseGTIDs(s.flavor, text)
+	return p, err
 }

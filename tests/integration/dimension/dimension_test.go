@@ -1,11 +1,13 @@
-// Package dimension tests dimension_join against a real MariaDB with a row binlog.
+// Package dimension tests dimension_join against real MariaDB and MySQL servers with a row binlog.
 package dimension
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
@@ -15,19 +17,38 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-var server *services.MySQL
+// server is MariaDB's, mysqlServer MySQL's.
+var server, mysqlServer *services.MySQL
 
-// TestMain starts one server for all tests that do not have to stop it.
-func TestMain(m *testing.M) {
-	cluster, err := services.Start(context.Background(), services.Options{MariaDB: true})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+// TestMain starts one server of each kind for all tests that do not need their own.
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	var clusters [2]*services.Cluster
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i, opts := range []services.Options{{MariaDB: true}, {MySQL: true}} {
+		wg.Go(func() { clusters[i], errs[i] = services.Start(context.Background(), opts) })
 	}
-	server = cluster.MySQL
-	code := m.Run()
-	cluster.Stop()
-	os.Exit(code)
+	wg.Wait()
+	for _, c := range clusters {
+		if c != nil {
+			defer c.Stop()
+		}
+	}
+	if err := errors.Join(errs[:]...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	server, mysqlServer = clusters[0].MySQL, clusters[1].MySQL
+	return m.Run()
+}
+
+// onBoth runs a test against either server.
+func onBoth(t *testing.T, test func(t *testing.T, server *services.MySQL)) {
+	t.Helper()
+	t.Run("MariaDB", func(t *testing.T) { test(t, server) })
+	t.Run("MySQL", func(t *testing.T) { test(t, mysqlServer) })
 }
 
 // join makes a dimension_join from the YAML under its name; $DSN stands for the shared server.

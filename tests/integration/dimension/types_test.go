@@ -4,14 +4,24 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-func TestTypes(t *testing.T) {
+func TestTypes(t *testing.T) { onBoth(t, testTypes) }
+
+func testTypes(t *testing.T, server *services.MySQL) {
+	t.Helper()
+	ofMariaDB := "u UUID, ip INET6"
+	if server == mysqlServer {
+		ofMariaDB = "u CHAR(36), ip VARCHAR(10)"
+	}
 	server.Exec(t, `
-		CREATE OR REPLACE TABLE all_types (
+		DROP TABLE IF EXISTS all_types;
+		CREATE TABLE all_types (
 			id INT PRIMARY KEY, t TINYINT, ut TINYINT UNSIGNED, s SMALLINT, m MEDIUMINT, b BIGINT, ub BIGINT UNSIGNED, z INT(6) ZEROFILL,
 			d DECIMAL(30,10), dz DECIMAL(8,2) ZEROFILL, f FLOAT, dbl DOUBLE, bits BIT(10), y YEAR, dt DATE, tm TIME, dtm DATETIME(3), ts TIMESTAMP(6) NULL,
-			c CHAR(5), vc VARCHAR(50), tx TEXT, e ENUM('small','large'), st SET('a','b','c'), j JSON, bin BINARY(4), vb VARBINARY(10), bl BLOB, u UUID, ip INET6
+			c CHAR(5), vc VARCHAR(50), tx TEXT, e ENUM('small','large'), st SET('a','b','c'), j JSON, bin BINARY(4), vb VARBINARY(10), bl BLOB, `+ofMariaDB+`
 		) CHARACTER SET latin1;
 		SET time_zone = '+02:00';
 		INSERT INTO all_types VALUES (1, -128, 255, -3, 8388607, -9223372036854775808, 18446744073709551615, 42,
@@ -19,7 +29,7 @@ func TestTypes(t *testing.T) {
 			'ab', 'quote " back \\ é', 'line\nbreak', 'large', 'a,c', '{"k": [1, "x"]}', 0x0001, 0xff00, 0xdeadbeef, '123e4567-e89b-12d3-a456-426614174000', '::1'),
 			(2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
 		SET time_zone = DEFAULT`)
-	p := join(t, `
+	p := joinWith(t, server.DSN(), `
 dsn: "$DSN"
 dimensions:
   - name: types

@@ -1,0 +1,220 @@
+package binlog
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-mysql-org/go-mysql/replication"
+)
+
+// transaction is what has been seen of one that has not ended.
+type transaction struct {
+	gtid   string
+	open   bool // statements do not end it
+	xid    string
+	tables map[Table]bool // whose rows it has changed
+}
+
+// handle takes the next event of the stream.
+func (f *Follower) handle(ctx context.Context, ev *replication.BinlogEvent) error {
+	switch e := ev.Event.(type) {
+	case *replication.RotateEvent:
+		f.position.place = place{string(e.NextLogName), e.Position}
+		return nil
+	case *replication.MariadbGTIDEvent:
+		f.begin(e, !e.IsStandalone())
+	case *replication.GTIDEvent:
+		if ev.Header.EventType == replication.ANONYMOUS_GTID_EVENT {
+			f.tx = transaction{}
+			break
+		}
+		f.begin(e, false)
+	case *replication.GtidTaggedLogEvent:
+		f.position.gtid = nil // see parseGTIDs
+		f.begin(e, false)
+	case *replication.HeartbeatEvent:
+		f.handler.Lag(0)
+		return f.heartbeat(ctx, place{e.Filename, uint64(ev.Header.LogPos)})
+	default:
+		if !f.apply(ev) {
+			break
+		}
+		if err := f.position.advance(ev.Header.LogPos, f.tx.gtid); err != nil {
+			return err
+		}
+		f.tx = transaction{}
+	}
+	f.lag(ev.Header)
+	return nil
+}
+
+// begin starts a transaction at its GTID. MySQL says BEGIN in an event of its own.
+func (f *Follower) begin(e mysql.BinlogGTIDEvent, open bool) {
+	f.tx = transaction{open: open}
+	if f.position.gtid == nil {
+		return
+	}
+	if next, err := e.GTIDNext(); err == nil {
+		f.tx.gtid = next.String()
+	}
+}
+
+// apply tells the handler what an event has changed, and reports whether the transaction ends with it.
+func (f *Follower) apply(ev *replication.BinlogEvent) (ends bool) {
+	switch e := ev.Event.(type) {
+	case *replication.RowsEvent:
+		f.rows(e)
+		return false
+	case *replication.QueryEvent:
+		return f.query(string(e.Query))
+	case *replication.XIDEvent:
+		return true
+	case *replication.TransactionPayloadEvent: // the whole transaction, compressed
+		for _, inner := range e.Events {
+			f.apply(inner)
+		}
+		return true
+	case *replication.GenericEvent:
+		if ev.Header.EventType != replication.XA_PREPARE_LOG_EVENT {
+			return false
+		}
+		if onePhase := len(e.Data) > 0 && e.Data[0] != 0; !onePhase {
+			f.prepare()
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *Follower) rows(e *replication.RowsEvent) {
+	logged := f.fold(tableOf(e.Table))
+	if e.Type() == replication.EnumRowsEventTypeDelete {
+		for _, t := range f.cascades[logged] {
+			f.changed(t)
+		}
+	}
+	t, followed := f.tables[logged]
+	if !followed {
+		return
+	}
+	if len(e.Rows) == 0 { // see decode
+		f.changed(t)
+		return
+	}
+	f.touch(t)
+	var names []string
+	for _, n := range e.Table.ColumnName {
+		names = append(names, string(n))
+	}
+	for i, values := range e.Rows {
+		r := Row{Names: names, Values: values}
+		if i < len(e.SkippedColumns) {
+			r.Skipped = e.SkippedColumns[i]
+		}
+		f.handler.Row(t, r)
+	}
+}
+
+func (f *Follower) changed(t Table) {
+	f.touch(t)
+	f.handler.Changed(t)
+}
+
+func (f *Follower) touch(t Table) {
+	if f.tx.tables == nil {
+		f.tx.tables = map[Table]bool{}
+	}
+	f.tx.tables[t] = true
+}
+
+// query takes a statement, and reports whether a transaction ends with it. It looks for those that change a table otherwise
+// than row by row: definitions, TRUNCATE, and any change under binlog_format=STATEMENT. It errs on the side of noticing.
+func (f *Follower) query(text string) (ends bool) {
+	verb, rest, _ := strings.Cut(text, " ")
+	switch verb = strings.ToUpper(verb); {
+	case verb == "BEGIN":
+		f.tx.open = true
+		return false
+	case (verb == "COMMIT" || verb == "ROLLBACK") && rest == "":
+		return true
+	case verb == "XA":
+		return f.xa(rest)
+	}
+	text = strings.ToLower(text)
+	database := strings.HasPrefix(text, "drop database") || strings.HasPrefix(text, "drop schema")
+	for _, t := range f.tables {
+		if database || strings.Contains(text, strings.ToLower(t.Name)) {
+			f.changed(t)
+		}
+	}
+	return !f.tx.open
+}
+
+// xa takes a statement about a distributed transaction. The rows of one are logged when it is prepared, and may be seen only
+// after its commit, a transaction of its own in the log and any time later: what is read in between is the old.
+func (f *Follower) xa(text string) (ends bool) {
+	verb, xid, _ := strings.Cut(text, " ")
+	switch strings.ToUpper(verb) {
+	case "START", "BEGIN":
+		f.tx.open = true
+		return false
+	case "END":
+		f.tx.xid = xid
+		return false
+	case "COMMIT":
+		tables, known := f.prepared[xid]
+		for _, t := range f.tables {
+			if !known || slices.Contains(tables, t) {
+				f.handler.Changed(t)
+			}
+		}
+	}
+	delete(f.prepared, xid)
+	return true
+}
+
+// prepare notes what a distributed transaction will change when it is committed. Of one that is not noted everything is
+// taken to change, so the notes may be thrown away.
+func (f *Follower) prepare() {
+	const most = 1000
+	if f.prepared == nil || len(f.prepared) >= most {
+		f.prepared = map[string][]Table{}
+	}
+	var tables []Table
+	for t := range f.tx.tables {
+		tables = append(tables, t)
+	}
+	f.prepared[f.tx.xid] = tables
+}
+
+func (f *Follower) lag(h *replication.EventHeader) {
+	if h.Timestamp == 0 {
+		f.handler.Lag(0)
+		return
+	}
+	// The server's stamps are whole seconds: within one, it counts as caught up.
+	f.handler.Lag(max(time.Since(time.Unix(int64(h.Timestamp), 0))-time.Second, 0))
+}
+
+// decode leaves the rows of other tables alone. Rows that cannot be read are left out: anything of the table may be different.
+func (f *Follower) decode(ev *replication.RowsEvent, data []byte) error {
+	pos, err := ev.DecodeHeader(data)
+	if err != nil {
+		return err
+	}
+	if _, followed := f.tables[f.fold(tableOf(ev.Table))]; !followed {
+		return nil
+	}
+	if err := ev.DecodeData(pos, data); err != nil {
+		ev.Rows = nil
+	}
+	return nil
+}
+
+func tableOf(m *replication.TableMapEvent) Table {
+	return Table{string(m.Schema), string(m.Table)}
+}
