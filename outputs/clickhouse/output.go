@@ -16,6 +16,7 @@ import (
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/clickhouse/spool"
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/internal/benthoslog"
 )
 
 func init() {
@@ -185,7 +186,7 @@ func (o *output) Connect(ctx context.Context) error {
 		}
 		return nil
 	}
-	c, w, err := o.open(ctx, newLogger(o.log))
+	c, w, err := o.open(ctx, benthoslog.New(o.log))
 	if err != nil {
 		if permanent(err) {
 			return o.stop(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/internal/benthoslog"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
@@ -69,7 +69,7 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 		return nil, fmt.Errorf("%s: %w", djFieldCache, err)
 	}
 	s.join.Server = server.Addr + "/" + server.DBName
-	s.join.Logger = slog.New(logHandler{res.Logger()})
+	s.join.Logger = benthoslog.New(res.Logger())
 	if p.joiner, err = lookup.New(s.join, db, p.store); err != nil {
 		p.store.Close()
 		db.Close()
