@@ -2,17 +2,28 @@ package dimension
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
 // Looking up keys reads their rows and no others: the queries use the index, whatever the key's columns.
-func TestQueriesUseTheIndex(t *testing.T) {
+func TestQueriesUseTheIndex(t *testing.T) { onBoth(t, testQueriesUseTheIndex) }
+
+func testQueriesUseTheIndex(t *testing.T, server *services.MySQL) {
+	t.Helper()
+	var rows []string
+	for n := 1; n <= 5000; n++ {
+		rows = append(rows, fmt.Sprintf("(%d, 'b%[1]d', %[1]d / 8, '%[1]d', '2026-01-01' + INTERVAL %[1]d MINUTE, 'u%[1]d', %[1]d)", n))
+	}
 	server.Exec(t, `
-		CREATE OR REPLACE TABLE idx (a INT UNSIGNED, b VARCHAR(20), d DECIMAL(12,3), n BINARY(16), t DATETIME, u VARCHAR(20) CHARACTER SET latin1, v INT,
+		DROP TABLE IF EXISTS idx;
+		CREATE TABLE idx (a INT UNSIGNED, b VARCHAR(20), d DECIMAL(12,3), n BINARY(16), t DATETIME, u VARCHAR(20) CHARACTER SET latin1, v INT,
 			PRIMARY KEY (a, b), KEY (b), KEY (d), KEY (n), KEY (t), KEY (u));
-		INSERT INTO idx SELECT seq, CONCAT('b', seq), seq / 8, UNHEX(MD5(seq)), '2026-01-01' + INTERVAL seq MINUTE, CONCAT('u', seq), seq FROM seq_1_to_20000;
+		INSERT INTO idx VALUES `+strings.Join(rows, ",")+`;
 		ANALYZE TABLE idx`)
 	db := server.DB(t)
 	for _, tc := range []struct{ key, doc string }{
@@ -24,7 +35,7 @@ func TestQueriesUseTheIndex(t *testing.T) {
 		{"{ d: this.d }", `{"d":%d.125}`},
 	} {
 		t.Run(tc.key, func(t *testing.T) {
-			p := join(t, fmt.Sprintf(`
+			p := joinWith(t, server.DSN(), fmt.Sprintf(`
 dsn: "$DSN"
 dimensions: [ { name: idx, table: idx, key: %s, columns: [ v ] } ]
 `, tc.key))
@@ -37,7 +48,9 @@ dimensions: [ { name: idx, table: idx, key: %s, columns: [ v ] } ]
 			for _, got := range run(t, p, docs...) {
 				require.NotContains(t, got, "null")
 			}
-			require.LessOrEqual(t, rowsRead(t, db, "idx")-before, int64(80))
+			read := rowsRead(t, db, "idx") - before
+			require.GreaterOrEqual(t, read, int64(40))
+			require.LessOrEqual(t, read, int64(80))
 		})
 	}
 }
