@@ -2,7 +2,6 @@ package kafka_test
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -29,58 +28,55 @@ func seed(t *testing.T) uint64 {
 // TestCrashes lets processes die at random steps of the protocol, and by kill -9 at random moments, while the warehouse loses answers and changes its
 // number of shards.
 func TestCrashes(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			s := seed(t)
-			rng := rand.New(rand.NewPCG(s, 3))
-			topic := "crashes"
-			w := newWarehouse(t, s)
-			w.lose, w.refuse = 0.02, 0.02
-			b.createTopic(t, topic, 3, nil)
-			want := b.produce(t, topic, 3, 0, 2000)
+			b := beside(t, start)
+			seed := seed(t)
+			rng := rand.New(rand.NewPCG(seed, 3))
+			s := b.scene(t, "crashes", 3, seed)
+			s.lose, s.refuse = 0.02, 0.02
+			s.produce(t, 0, 2000)
 			crashes := 0
-			for life := 0; w.count() < len(want) || life < 12; life++ {
-				require.Less(t, life, 200, "%d of %d rows after %d lives", w.count(), len(want), life)
+			for life := 0; s.count() < len(s.want) || life < 12; life++ {
+				require.Less(t, life, 200, "%d of %d rows after %d lives", s.count(), len(s.want), life)
 				crash := 0.01
 				if life > 30 {
 					crash = 0
 				}
-				c := startChild(t, settings{
-					Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-					// A static member is replaced at once, where a dead dynamic one has to time out first.
-					Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 30ms }\n    ranges_in_flight: 3",
-					Sink:  fmt.Sprintf("    seed: %d\n    crash: %f\n    fail: 0.02\n    delay: 1ms", rng.Uint32(), crash),
-				}.yaml())
+				c := startChild(t, s.pipeline(static+"    range: { count: 40, period: 30ms }\n    ranges_in_flight: 3",
+					fmt.Sprintf("    seed: %d\n    crash: %f\n    fail: 0.02\n    delay: 1ms", rng.Uint32(), crash)))
 				select {
 				case <-c.done:
 				case <-time.After(time.Duration(400+rng.IntN(1200)) * time.Millisecond):
 					c.kill()
 				}
 				crashes++
-				w.set(func() { w.shards = 1 + rng.IntN(4) })
+				s.set(func() { s.shards = 1 + rng.IntN(4) })
 				if life < 12 {
-					maps.Copy(want, b.produce(t, topic, 3, 2000+life*50, 50))
+					s.produce(t, 2000+life*50, 50)
 				}
 			}
-			w.requireExactly(t, want)
+			s.requireExactly(t, s.want)
 			t.Logf("%d crashes", crashes)
-			w.requireOneCut(t)
+			s.requireOneCut(t)
 		})
 	}
 }
 
 // TestCrashBetweenAnyTwoSteps dies once at each step, lets the topic and the layout change, and goes on in another process.
 func TestCrashBetweenAnyTwoSteps(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
+			b := beside(t, start)
 			for _, step := range []string{"claimed", "prepared", "inserted 0", "inserted 1", "written"} {
 				t.Run(step, func(t *testing.T) {
-					w, want := crashOnce(t, b, "step-"+strings.ReplaceAll(step, " ", "-"), step, "")
-					w.requireAll(t, want)
-					w.requireExactly(t, want)
-					w.requireOneCut(t)
+					t.Parallel()
+					s := crashOnce(t, b, "step-"+strings.ReplaceAll(step, " ", "-"), step, "")
+					s.requireAll(t, s.want)
+					s.requireExactly(t, s.want)
+					s.requireOneCut(t)
 				})
 			}
 		})
@@ -89,12 +85,13 @@ func TestCrashBetweenAnyTwoSteps(t *testing.T) {
 
 // TestProtocolIsNeeded takes parts of the protocol out of the sink: the same crash then loses or doubles rows.
 func TestProtocolIsNeeded(t *testing.T) {
-	b := fakeBroker(t)
+	b := beside(t, brokers["kfake"])
 	for _, part := range []string{"intent", "pin", "names"} {
 		t.Run(part, func(t *testing.T) {
-			w, want := crashOnce(t, b, "without-"+part, "inserted 0", part)
-			b.requireCommitted(t, "without-"+part, "without-"+part)
-			lost, double, _ := w.compare(want)
+			t.Parallel()
+			s := crashOnce(t, b, "without-"+part, "inserted 0", part)
+			s.requireCommitted(t, s.topic, s.topic)
+			lost, double, _ := s.compare(s.want)
 			require.Positive(t, lost+double, "everything went well without %s", part)
 			t.Logf("%d rows lost, %d double", lost, double)
 		})
@@ -102,21 +99,16 @@ func TestProtocolIsNeeded(t *testing.T) {
 }
 
 // crashOnce runs a process that dies at a step, changes what a second attempt meets, and starts another process.
-func crashOnce(t *testing.T, b *broker, topic, step, without string) (*warehouse, map[string]bool) {
+func crashOnce(t *testing.T, b *broker, topic, step, without string) *scene {
 	t.Helper()
-	w := newWarehouse(t, 1)
-	b.createTopic(t, topic, 1, nil)
-	want := b.produce(t, topic, 1, 0, 130)
-	conf := func(crashAt string) string {
-		return settings{
-			Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-			Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 1000, period: 200ms }",
-			Sink:  fmt.Sprintf("    crash_at: %q\n    without: %q", crashAt, without),
-		}.yaml()
+	s := b.scene(t, topic, 1, 1)
+	s.produce(t, 0, 130)
+	pipeline := func(crashAt string) string {
+		return s.pipeline(static+"    range: { count: 1000, period: 200ms }", fmt.Sprintf("    crash_at: %q\n    without: %q", crashAt, without))
 	}
-	<-startChild(t, conf(step)).done
-	w.set(func() { w.shards = 3 })
-	maps.Copy(want, b.produce(t, topic, 1, 1000, 70))
-	startChild(t, conf(""))
-	return w, want
+	<-startChild(t, pipeline(step)).done
+	s.set(func() { s.shards = 3 })
+	s.produce(t, 1000, 70)
+	startChild(t, pipeline(""))
+	return s
 }

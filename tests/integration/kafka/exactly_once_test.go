@@ -2,29 +2,27 @@ package kafka_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
 
 func TestEveryRecordOnce(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
+			b := beside(t, start)
 			for name, input := range map[string]string{
 				"a record a message":     "    range: { count: 100, period: 50ms }",
 				"many records a message": "    range: { count: 100, period: 50ms }\n    records_per_message: 30",
 			} {
 				t.Run(name, func(t *testing.T) {
-					topic := "plain-" + name[:1]
-					w := newWarehouse(t, 1)
-					b.createTopic(t, topic, 3, nil)
-					want := b.produce(t, topic, 3, 0, 1234)
-					stop := startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: input}.yaml())
-					require.Eventually(t, func() bool { return w.count() == len(want) }, 30*time.Second, 10*time.Millisecond)
-					b.requireCommitted(t, topic, topic)
+					s := b.scene(t, "plain-"+name[:1], 3, 1)
+					s.produce(t, 0, 1234)
+					stop := s.start(t, input, "")
+					s.requireRead(t)
 					stop()
-					w.requireExactly(t, want)
+					require.Equal(t, len(s.want), s.count())
+					s.requireExactly(t, s.want)
 				})
 			}
 		})

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,112 +16,95 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-const quick = "    range: { count: 50, period: 50ms }\n    heartbeat_interval: 100ms"
-
 // TestLostCommitAnswers cuts the connection under offset commits: the group is joined again, and nothing is lost or doubled.
 func TestLostCommitAnswers(t *testing.T) {
-	b := fakeBroker(t)
-	topic := "lost-answers"
-	w := newWarehouse(t, 1)
-	b.createTopic(t, topic, 2, nil)
-	want := b.produce(t, topic, 2, 0, 500)
+	s := beside(t, brokers["kfake"]).scene(t, "lost-answers", 2, 1)
+	s.produce(t, 0, 500)
 	var cut atomic.Int64
-	b.fake.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
-		b.fake.KeepControl()
+	s.fake.ControlKey(int16(kmsg.OffsetCommit), func(kmsg.Request) (kmsg.Response, error, bool) {
+		s.fake.KeepControl()
 		if n := cut.Add(1); n > 5 && n < 9 {
 			return nil, errors.New("cut"), true
 		}
 		return nil, nil, false
 	})
-	startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-	w.requireAll(t, want)
-	b.requireCommitted(t, topic, topic)
+	s.start(t, quick, "")
+	s.requireOnce(t)
 	require.Greater(t, cut.Load(), int64(8))
-	w.requireExactly(t, want)
-	w.requireOneCut(t)
+	s.requireOneCut(t)
 }
 
 // TestFencedCommits answers commits as a coordinator does that has given the partitions away.
 func TestFencedCommits(t *testing.T) {
+	t.Parallel()
 	for _, code := range []*kerr.Error{kerr.IllegalGeneration, kerr.UnknownMemberID, kerr.RebalanceInProgress, kerr.CoordinatorLoadInProgress} {
 		t.Run(code.Message, func(t *testing.T) {
-			b := fakeBroker(t)
-			topic := "fenced"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 2, nil)
-			want := b.produce(t, topic, 2, 0, 500)
+			s := beside(t, brokers["kfake"]).scene(t, "fenced", 2, 1)
+			s.produce(t, 0, 500)
 			var seen atomic.Int64
-			b.fake.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
-				b.fake.KeepControl()
+			s.fake.ControlKey(int16(kmsg.OffsetCommit), func(r kmsg.Request) (kmsg.Response, error, bool) {
+				s.fake.KeepControl()
 				if n := seen.Add(1); n < 4 || n > 6 {
 					return nil, nil, false
 				}
-				req := r.(*kmsg.OffsetCommitRequest)
-				resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
-				for _, rt := range req.Topics {
-					st := kmsg.NewOffsetCommitResponseTopic()
-					st.Topic, st.TopicID = rt.Topic, rt.TopicID
-					for _, rp := range rt.Partitions {
-						sp := kmsg.NewOffsetCommitResponseTopicPartition()
-						sp.Partition, sp.ErrorCode = rp.Partition, code.Code
-						st.Partitions = append(st.Partitions, sp)
-					}
-					resp.Topics = append(resp.Topics, st)
-				}
-				return resp, nil, true
+				return refusal(r.(*kmsg.OffsetCommitRequest), code), nil, true
 			})
-			startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-			w.requireAll(t, want)
-			b.requireCommitted(t, topic, topic)
-			w.requireExactly(t, want)
-			w.requireOneCut(t)
+			s.start(t, quick, "")
+			s.requireOnce(t)
+			s.requireOneCut(t)
 		})
 	}
 }
 
+// refusal answers a commit with a code for every partition.
+func refusal(req *kmsg.OffsetCommitRequest, code *kerr.Error) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.OffsetCommitResponse)
+	for _, rt := range req.Topics {
+		st := kmsg.NewOffsetCommitResponseTopic()
+		st.Topic, st.TopicID = rt.Topic, rt.TopicID
+		for _, rp := range rt.Partitions {
+			sp := kmsg.NewOffsetCommitResponseTopicPartition()
+			sp.Partition, sp.ErrorCode = rp.Partition, code.Code
+			st.Partitions = append(st.Partitions, sp)
+		}
+		resp.Topics = append(resp.Topics, st)
+	}
+	return resp
+}
+
 // TestPoisonedRangeKeepsItsBoundaries refuses everything for a while: each attempt is one at the same ranges, though more records have come meanwhile.
 func TestPoisonedRangeKeepsItsBoundaries(t *testing.T) {
-	b := fakeBroker(t)
-	topic := "poison"
-	w := newWarehouse(t, 1)
-	w.refuse = 1
-	b.createTopic(t, topic, 1, nil)
-	want := b.produce(t, topic, 1, 0, 70)
-	startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
+	s := beside(t, brokers["kfake"]).scene(t, "poison", 1, 1)
+	s.refuse = 1
+	s.produce(t, 0, 70)
+	s.start(t, quick, "")
 	for i := range 5 {
 		time.Sleep(100 * time.Millisecond)
-		maps.Copy(want, b.produce(t, topic, 1, 1000+i*10, 10))
+		s.produce(t, 1000+i*10, 10)
 	}
-	w.set(func() { w.refuse = 0 })
-	w.requireAll(t, want)
-	w.requireExactly(t, want)
-	w.requireOneCut(t)
+	s.set(func() { s.refuse = 0 })
+	s.requireAll(t, s.want)
+	s.requireExactly(t, s.want)
+	s.requireOneCut(t)
 }
 
 // TestMetadataLimit has intents of 900 bytes, of which only a few fit; and a limit configured beyond that of the broker.
 func TestMetadataLimit(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
+			b := beside(t, start)
 			for name, limit := range map[string]int{"as the broker's": 4096, "beyond the broker's": 60000} {
 				t.Run(name, func(t *testing.T) {
-					topic := fmt.Sprint("metadata-", limit)
-					w := newWarehouse(t, 1)
-					b.createTopic(t, topic, 1, nil)
-					want := b.produce(t, topic, 1, 0, 1000)
-					startStream(t, settings{
-						Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-						Input: quick + fmt.Sprintf("\n    ranges_in_flight: 8\n    max_metadata_bytes: %d", limit),
-						// The layouts differ in length, so that they are not stored once.
-						Sink: "    pad: 900\n    delay: 10ms",
-					}.yaml())
+					s := b.scene(t, fmt.Sprint("metadata-", limit), 1, 1)
+					s.produce(t, 0, 1000)
+					// The layouts differ in length, so that they are not stored once.
+					s.start(t, quick+fmt.Sprintf("\n    ranges_in_flight: 8\n    max_metadata_bytes: %d", limit), "    pad: 900\n    delay: 10ms")
 					for i := range 20 {
-						w.set(func() { w.shards = 1 + i%9 })
+						s.set(func() { s.shards = 1 + i%9 })
 						time.Sleep(10 * time.Millisecond)
 					}
-					w.requireAll(t, want)
-					b.requireCommitted(t, topic, topic)
-					w.requireExactly(t, want)
+					s.requireOnce(t)
 				})
 			}
 		})
@@ -129,53 +113,39 @@ func TestMetadataLimit(t *testing.T) {
 
 // TestTopicCreatedAgain deletes the topic that is being read, and creates one of the same name with as many records.
 func TestTopicCreatedAgain(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			topic := "again"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 1, nil)
-			first := b.produce(t, topic, 1, 0, 100)
-			stop := startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-			w.requireAll(t, first)
-			b.requireCommitted(t, topic, topic)
+			b := beside(t, start)
+			s := b.scene(t, "again", 1, 1)
+			s.produce(t, 0, 100)
+			stop := s.start(t, quick, "")
+			s.requireRead(t)
 			stop()
-			_, err := b.admin.DeleteTopics(t.Context(), topic)
-			require.NoError(t, err)
-			require.Eventually(t, func() bool {
-				_, err := b.admin.CreateTopic(t.Context(), 1, 1, nil, topic)
-				return err == nil
-			}, 20*time.Second, 50*time.Millisecond)
-			other := newBroker(t, b.addr) // its client has not seen the old topic
-			second := other.produce(t, topic, 1, 1000, 100)
-			startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-			maps.Copy(second, first)
-			w.requireAll(t, second)
-			w.requireExactly(t, second)
+			s.recreate(t)
+			s.produce(t, 1000, 100)
+			s.start(t, quick, "")
+			s.requireAll(t, s.want)
+			s.requireExactly(t, s.want)
 		})
 	}
 }
 
 // TestOffsetsSetByHand moves the group back: what it had read is read, and inserted, again. That is what was asked for.
 func TestOffsetsSetByHand(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			topic := "by-hand"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 1, nil)
-			want := b.produce(t, topic, 1, 0, 100)
-			conf := settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml()
-			stop := startStream(t, conf)
-			w.requireAll(t, want)
-			b.requireCommitted(t, topic, topic)
+			b := beside(t, start)
+			s := b.scene(t, "by-hand", 1, 1)
+			s.produce(t, 0, 100)
+			stop := s.start(t, quick, "")
+			s.requireRead(t)
 			stop()
-			var offsets kadm.Offsets
-			offsets.Add(kadm.Offset{Topic: topic, Partition: 0, At: 60, LeaderEpoch: -1, Metadata: "moved by an operator"})
-			require.NoError(t, b.admin.CommitAllOffsets(t.Context(), topic, offsets))
-			startStream(t, conf)
-			b.requireCommitted(t, topic, topic)
-			lost, double, strange := w.compare(want)
+			s.commitByHand(t, kadm.Offset{Topic: s.topic, Partition: 0, At: 60, LeaderEpoch: -1, Metadata: "moved by an operator"})
+			s.start(t, quick, "")
+			s.requireCommitted(t, s.topic, s.topic)
+			lost, double, strange := s.compare(s.want)
 			require.Zero(t, lost)
 			require.Equal(t, 40, double)
 			require.Zero(t, strange)
@@ -183,134 +153,125 @@ func TestOffsetsSetByHand(t *testing.T) {
 	}
 }
 
+func (s *scene) commitByHand(t *testing.T, at kadm.Offset) {
+	t.Helper()
+	var offsets kadm.Offsets
+	offsets.Add(at)
+	require.NoError(t, s.admin.CommitAllOffsets(t.Context(), s.topic, offsets))
+}
+
+// expire deletes the records of partition 0 below an offset.
+func (s *scene) expire(t *testing.T, below int64) {
+	t.Helper()
+	var cut kadm.Offsets
+	cut.Add(kadm.Offset{Topic: s.topic, Partition: 0, At: below})
+	_, err := s.admin.DeleteRecords(t.Context(), cut)
+	require.NoError(t, err)
+}
+
+// forget takes the rows of some records of partition 0 out of what is wanted.
+func (s *scene) forget(t *testing.T, some func(offset int) bool) {
+	t.Helper()
+	for r := range s.want {
+		var offset int
+		_, err := fmt.Sscanf(r[len(s.topic)+3:], "%d=", &offset)
+		require.NoError(t, err)
+		if some(offset) {
+			delete(s.want, r)
+		}
+	}
+}
+
 // TestExpiredRecords deletes records before they were read, some of them in a range that was prepared.
 func TestExpiredRecords(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			topic := "expired"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 1, nil)
-			b.produce(t, topic, 1, 0, 100)
-			conf := func(sink string) string {
-				return settings{
-					Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Sink: sink,
-					Input: "    instance_id: one\n    session_timeout: 3s\n    heartbeat_interval: 300ms\n    range: { count: 40, period: 200ms }\n    ranges_in_flight: 1",
-				}.yaml()
-			}
-			<-startChild(t, conf("    crash_at: prepared")).done
-			var cut kadm.Offsets
-			cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 50})
-			_, err := b.admin.DeleteRecords(t.Context(), cut)
-			require.NoError(t, err)
-			want := b.produce(t, topic, 1, 1000, 20)
-			for n := 50; n < 100; n++ {
-				want[row(topic, 0, n, fmt.Appendf(nil, `{"p":0,"n":%d}`, n))] = true
-			}
-			startStream(t, conf(""))
-			w.requireAll(t, want)
-			b.requireCommitted(t, topic, topic)
-			w.requireExactly(t, want)
+			b := beside(t, start)
+			s := b.scene(t, "expired", 1, 1)
+			s.produce(t, 0, 100)
+			const input = static + "    range: { count: 40, period: 200ms }\n    ranges_in_flight: 1"
+			<-startChild(t, s.pipeline(input, "    crash_at: prepared")).done
+			s.expire(t, 50)
+			s.forget(t, func(offset int) bool { return offset < 50 })
+			s.produce(t, 1000, 20)
+			s.start(t, input, "")
+			s.requireOnce(t)
 		})
 	}
 }
 
 // TestRecordsExpireWhileReading deletes what a slow pipeline was about to fetch.
 func TestRecordsExpireWhileReading(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			topic := "expire-reading"
-			w := newWarehouse(t, 1)
-			w.refuse = 1
-			b.createTopic(t, topic, 1, nil)
-			want := b.produce(t, topic, 1, 0, 100)
-			startStream(t, settings{
-				Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-				Input: "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1",
-			}.yaml())
-			require.Eventually(t, func() bool { return w.tried() > 0 }, 20*time.Second, time.Millisecond)
-			b.produce(t, topic, 1, 1000, 900)
-			maps.Copy(want, b.produce(t, topic, 1, 2000, 100))
-			var cut kadm.Offsets
-			cut.Add(kadm.Offset{Topic: topic, Partition: 0, At: 1000})
-			_, err := b.admin.DeleteRecords(t.Context(), cut)
-			require.NoError(t, err)
-			w.set(func() { w.refuse = 0 })
-			b.requireCommitted(t, topic, topic)
-			for r := range want {
-				var offset int
-				_, err := fmt.Sscanf(r[len(topic)+3:], "%d=", &offset)
-				require.NoError(t, err)
-				if offset < 100 {
-					delete(want, r) // read before it expired, or not
-				}
-			}
-			w.requireAll(t, want)
-			_, double, _ := w.compare(want)
+			b := beside(t, start)
+			s := b.scene(t, "expire-reading", 1, 1)
+			s.refuse = 1
+			s.produce(t, 0, 100)
+			s.start(t, "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1", "")
+			require.Eventually(t, func() bool { return s.tried() > 0 }, patience, time.Millisecond)
+			s.broker.produce(t, s.topic, 1, 1000, 900)
+			s.produce(t, 2000, 100)
+			s.expire(t, 1000)
+			s.set(func() { s.refuse = 0 })
+			s.requireCommitted(t, s.topic, s.topic)
+			s.forget(t, func(offset int) bool { return offset < 100 }) // read before they expired, or not
+			s.requireAll(t, s.want)
+			_, double, _ := s.compare(s.want)
 			require.Zero(t, double)
-			w.requireOneCut(t)
+			s.requireOneCut(t)
 		})
 	}
 }
 
 // TestCommittedOffsetBeyondTheEnd leaves that partition alone, and reads the others.
 func TestCommittedOffsetBeyondTheEnd(t *testing.T) {
-	b := fakeBroker(t)
-	topic := "beyond"
-	w := newWarehouse(t, 1)
-	b.createTopic(t, topic, 2, nil)
-	want := b.produce(t, topic, 2, 0, 10)
-	var offsets kadm.Offsets
-	offsets.Add(kadm.Offset{Topic: topic, Partition: 1, At: 500, LeaderEpoch: -1})
-	require.NoError(t, b.admin.CommitAllOffsets(t.Context(), topic, offsets))
-	startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-	for r := range want {
-		if r[:len(topic)+3] == topic+"/1/" {
-			delete(want, r)
-		}
-	}
-	w.requireAll(t, want)
+	s := beside(t, brokers["kfake"]).scene(t, "beyond", 2, 1)
+	s.produce(t, 0, 10)
+	s.commitByHand(t, kadm.Offset{Topic: s.topic, Partition: 1, At: 500, LeaderEpoch: -1})
+	s.start(t, quick, "")
+	maps.DeleteFunc(s.want, func(r string, _ bool) bool { return strings.HasPrefix(r, s.topic+"/1/") })
+	s.requireAll(t, s.want)
 	time.Sleep(300 * time.Millisecond)
-	w.requireExactly(t, want)
+	s.requireExactly(t, s.want)
 }
 
 // TestTransactions reads committed records only, and passes over the rest.
 func TestTransactions(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
-			topic := "transactions"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 1, nil)
+			b := beside(t, start)
+			s := b.scene(t, "transactions", 1, 1)
 			client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer client.Close()
-			want := map[string]bool{}
 			for i := range 6 {
 				require.NoError(t, client.BeginTransaction())
 				var records []*kgo.Record
 				for n := range 20 {
-					records = append(records, &kgo.Record{Topic: topic, Value: fmt.Appendf(nil, "%d-%d", i, n)})
+					records = append(records, &kgo.Record{Topic: s.topic, Value: fmt.Appendf(nil, "%d-%d", i, n)})
 				}
 				require.NoError(t, client.ProduceSync(t.Context(), records...).FirstErr())
 				require.NoError(t, client.EndTransaction(t.Context(), kgo.TransactionEndTry(i%2 == 0)))
 				for _, r := range records {
 					if i%2 == 0 {
-						want[row(topic, 0, int(r.Offset), r.Value)] = true
+						s.want[row(s.topic, 0, int(r.Offset), r.Value)] = true
 					}
 				}
 			}
-			startStream(t, settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: quick}.yaml())
-			w.requireAll(t, want)
-			w.requireExactly(t, want)
+			s.start(t, quick, "")
+			s.requireAll(t, s.want)
+			s.requireExactly(t, s.want)
 		})
 	}
 }
 
 // TestStartOffsets starts groups without offsets at each kind of place.
 func TestStartOffsets(t *testing.T) {
-	b := fakeBroker(t)
+	b := beside(t, brokers["kfake"])
 	topic := "starts"
 	b.createTopic(t, topic, 1, nil)
 	early := b.produce(t, topic, 1, 0, 10)
@@ -333,7 +294,7 @@ func TestStartOffsets(t *testing.T) {
 
 // TestTopicPatterns reads topics by regular expression, one of which is created later.
 func TestTopicPatterns(t *testing.T) {
-	b := fakeBroker(t)
+	b := beside(t, brokers["kfake"])
 	w := newWarehouse(t, 1)
 	b.createTopic(t, "logs-a", 1, nil)
 	b.createTopic(t, "other", 1, nil)

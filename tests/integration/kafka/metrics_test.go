@@ -80,26 +80,22 @@ func (r *recorder) value(name, labels string) float64 {
 }
 
 func TestMetrics(t *testing.T) {
-	b := fakeBroker(t)
-	topic := "metrics"
-	w := newWarehouse(t, 1)
-	w.refuse = 1
-	b.createTopic(t, topic, 1, nil)
-	want := b.produce(t, topic, 1, 0, 500)
-	conf := settings{Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr, Input: "    range: { count: 100, period: 50ms }\n    ranges_in_flight: 2"}
-	startStream(t, conf.yaml()+"metrics: { recording: {} }\n")
+	s := beside(t, brokers["kfake"]).scene(t, "metrics", 1, 1)
+	s.refuse = 1
+	s.produce(t, 0, 500)
+	startStream(t, s.pipeline("    range: { count: 100, period: 50ms }\n    ranges_in_flight: 2", "")+"metrics: { recording: {} }\n")
 	require.Eventually(t, func() bool {
-		return recorded.value("kafka_exactly_once_ranges_in_flight", topic+" 0") == 2 &&
-			recorded.value("kafka_exactly_once_ranges_prepared", topic+" 0") == 2 &&
-			recorded.value("kafka_exactly_once_lag", topic+" 0") == 500 &&
+		return recorded.value("kafka_exactly_once_ranges_in_flight", s.topic+" 0") == 2 &&
+			recorded.value("kafka_exactly_once_ranges_prepared", s.topic+" 0") == 2 &&
+			recorded.value("kafka_exactly_once_lag", s.topic+" 0") == 500 &&
 			recorded.value("kafka_exactly_once_buffered_bytes", "") > 500*10 &&
 			recorded.value("kafka_exactly_once_ranges_redelivered_total", "") > 3
-	}, 20*time.Second, 5*time.Millisecond)
-	w.set(func() { w.refuse = 0 })
-	w.requireAll(t, want)
+	}, patience, 5*time.Millisecond)
+	s.set(func() { s.refuse = 0 })
+	s.requireAll(t, s.want)
 	require.Eventually(t, func() bool {
-		return recorded.value("kafka_exactly_once_ranges_in_flight", topic+" 0") == 0 &&
-			recorded.value("kafka_exactly_once_lag", topic+" 0") == 0 &&
+		return recorded.value("kafka_exactly_once_ranges_in_flight", s.topic+" 0") == 0 &&
+			recorded.value("kafka_exactly_once_lag", s.topic+" 0") == 0 &&
 			recorded.value("kafka_exactly_once_buffered_bytes", "") == 0
-	}, 20*time.Second, 5*time.Millisecond)
+	}, patience, 5*time.Millisecond)
 }

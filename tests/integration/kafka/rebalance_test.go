@@ -2,7 +2,6 @@ package kafka_test
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -12,11 +11,15 @@ import (
 
 // TestRebalances lets members of one group come, leave and die while records are produced and the warehouse changes its layout.
 func TestRebalances(t *testing.T) {
+	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := start(t)
+			b := beside(t, start)
 			for _, balancer := range []string{"cooperative_sticky", "range"} {
-				t.Run(balancer, func(t *testing.T) { rebalances(t, b, balancer) })
+				t.Run(balancer, func(t *testing.T) {
+					t.Parallel()
+					rebalances(t, b, balancer)
+				})
 			}
 		})
 	}
@@ -24,28 +27,24 @@ func TestRebalances(t *testing.T) {
 
 func rebalances(t *testing.T, b *broker, balancer string) {
 	t.Helper()
-	s := seed(t)
-	rng := rand.New(rand.NewPCG(s, 4))
-	topic := "rebalances-" + balancer
-	w := newWarehouse(t, s)
-	w.lose = 0.02
-	b.createTopic(t, topic, 6, nil)
-	want := b.produce(t, topic, 6, 0, 300)
-	conf := func() string {
-		return settings{
-			Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-			Input: fmt.Sprintf("    group_balancers: [ %s ]\n    session_timeout: 2s\n    rebalance_timeout: 3s\n    heartbeat_interval: 100ms\n    range: { count: 40, period: 30ms }", balancer),
-			Sink:  fmt.Sprintf("    seed: %d\n    fail: 0.02\n    delay: 5ms", rng.Uint32()),
-		}.yaml()
+	seed := seed(t)
+	rng := rand.New(rand.NewPCG(seed, 4))
+	s := b.scene(t, "rebalances-"+balancer, 6, seed)
+	s.lose = 0.02
+	s.produce(t, 0, 300)
+	pipeline := func() string {
+		return s.pipeline(
+			fmt.Sprintf("    group_balancers: [ %s ]\n    session_timeout: 2s\n    rebalance_timeout: 3s\n    heartbeat_interval: 100ms\n    range: { count: 40, period: 30ms }", balancer),
+			fmt.Sprintf("    seed: %d\n    fail: 0.02\n    delay: 5ms", rng.Uint32()))
 	}
-	stops := []func(){startStream(t, conf())}
+	stops := []func(){startStream(t, pipeline())}
 	for round := range 6 {
 		// kfake never expels a member that dies between its join and its sync, so only Kafka sees members die.
 		switch n := rng.IntN(3); {
 		case n == 0:
-			stops = append(stops, startStream(t, conf()))
+			stops = append(stops, startStream(t, pipeline()))
 		case n == 1 && b.fake == nil:
-			c := startChild(t, conf())
+			c := startChild(t, pipeline())
 			time.AfterFunc(time.Duration(rng.IntN(1500))*time.Millisecond, c.kill)
 		default:
 			if len(stops) > 1 {
@@ -53,39 +52,31 @@ func rebalances(t *testing.T, b *broker, balancer string) {
 				stops = stops[1:]
 			}
 		}
-		w.set(func() { w.shards = 1 + rng.IntN(4) })
-		maps.Copy(want, b.produce(t, topic, 6, 1000*(round+1), 100))
+		s.set(func() { s.shards = 1 + rng.IntN(4) })
+		s.produce(t, 1000*(round+1), 100)
 		time.Sleep(time.Duration(rng.IntN(600)) * time.Millisecond)
 	}
-	w.requireAll(t, want)
-	b.requireCommitted(t, topic, topic)
-	w.requireExactly(t, want)
-	w.requireOneCut(t)
+	s.requireOnce(t)
+	s.requireOneCut(t)
 }
 
 // TestHandOver lets a second member join while the first is busy: nothing is inserted twice even without names, since ranges are drained
 // before partitions are given up.
 func TestHandOver(t *testing.T) {
+	t.Parallel()
 	for _, balancer := range []string{"cooperative_sticky", "range"} {
 		t.Run(balancer, func(t *testing.T) {
-			b := fakeBroker(t)
-			topic := "hand-over"
-			w := newWarehouse(t, 1)
-			b.createTopic(t, topic, 4, nil)
-			want := b.produce(t, topic, 4, 0, 3000)
-			conf := settings{
-				Broker: b.addr, Topic: topic, Group: topic, Warehouse: w.addr,
-				Input: fmt.Sprintf("    group_balancers: [ %s ]\n    heartbeat_interval: 50ms\n    range: { count: 50, period: 20ms }", balancer),
-				Sink:  "    lease: false",
-			}.yaml()
-			startStream(t, conf)
-			require.Eventually(t, func() bool { return w.count() > 1000 }, 20*time.Second, time.Millisecond)
-			stop := startStream(t, conf)
-			maps.Copy(want, b.produce(t, topic, 4, 5000, 1000))
-			require.Eventually(t, func() bool { return w.count() > 12500 }, 20*time.Second, time.Millisecond)
+			s := beside(t, brokers["kfake"]).scene(t, "hand-over", 4, 1)
+			s.produce(t, 0, 3000)
+			input := fmt.Sprintf("    group_balancers: [ %s ]\n    heartbeat_interval: 50ms\n    range: { count: 50, period: 20ms }", balancer)
+			s.start(t, input, "    lease: false")
+			require.Eventually(t, func() bool { return s.count() > 1000 }, patience, time.Millisecond)
+			stop := s.start(t, input, "    lease: false")
+			s.produce(t, 5000, 1000)
+			require.Eventually(t, func() bool { return s.count() > 12500 }, patience, time.Millisecond)
 			stop()
-			w.requireAll(t, want)
-			w.requireExactly(t, want)
+			s.requireAll(t, s.want)
+			s.requireExactly(t, s.want)
 		})
 	}
 }

@@ -149,7 +149,7 @@ func (w *warehouse) requireAll(t *testing.T, want map[string]bool) {
 		}
 		slices.Sort(missing)
 		assert.Empty(c, missing[:min(len(missing), 5)], "%d of %d rows are missing", len(missing), len(want))
-	}, 60*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 }
 
 // compare counts the rows that are not there, that are there more than once, and that were never produced.
