@@ -78,16 +78,24 @@ func (f *Follower) apply(ev *replication.BinlogEvent) (ends bool) {
 		}
 		return true
 	case *replication.GenericEvent:
-		if ev.Header.EventType != replication.XA_PREPARE_LOG_EVENT {
-			return false
-		}
-		if onePhase := len(e.Data) > 0 && e.Data[0] != 0; !onePhase {
-			f.prepare()
-		}
-		return true
+		return f.generic(ev.Header.EventType, e.Data)
 	default:
 		return false
 	}
+}
+
+// generic takes an event that the library leaves as it is.
+func (f *Follower) generic(kind replication.EventType, data []byte) (ends bool) {
+	switch kind {
+	case replication.INCIDENT_EVENT:
+		f.handler.Missed("the server says that changes are not in its binlog")
+	case replication.XA_PREPARE_LOG_EVENT:
+		if onePhase := len(data) > 0 && data[0] != 0; !onePhase {
+			f.prepare()
+		}
+		return true
+	}
+	return false
 }
 
 func (f *Follower) rows(e *replication.RowsEvent) {

@@ -46,9 +46,24 @@ func (p *position) advance(offset uint32, gtid string) error {
 	if p.gtid == nil || gtid == "" {
 		return nil
 	}
-	if err := p.gtid.Update(gtid); err != nil {
+	if err := addGTID(p.gtid, gtid); err != nil {
 		return fmt.Errorf("adding GTID %s: %w", gtid, err)
 	}
+	return nil
+}
+
+// addGTID adds one. Of MariaDB's there is one per domain, the last: the library keeps one of each server that has written to
+// the domain, which no server takes for a position.
+func addGTID(set mysql.GTIDSet, text string) error {
+	mariadb, ok := set.(*mysql.MariadbGTIDSet)
+	if !ok {
+		return set.Update(text)
+	}
+	gtid, err := mysql.ParseMariadbGTID(text)
+	if err != nil {
+		return err
+	}
+	mariadb.Sets[gtid.DomainID] = map[uint32]*mysql.MariadbGTID{gtid.ServerID: gtid}
 	return nil
 }
 

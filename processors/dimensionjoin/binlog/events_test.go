@@ -1,0 +1,121 @@
+package binlog
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/replication"
+	"github.com/stretchr/testify/require"
+)
+
+// heard is a Handler that notes what it is told.
+type heard []string
+
+func (h *heard) Row(t Table, r Row)     { *h = append(*h, fmt.Sprint("row of ", t.Name, r.Values)) }
+func (h *heard) Changed(t Table)        { *h = append(*h, t.Name+" changed") }
+func (h *heard) Missed(reason string)   { *h = append(*h, "missed: "+reason) }
+func (h *heard) Lag(d time.Duration)    {}
+func (h *heard) since() (news []string) { news, *h = *h, nil; return news }
+
+func newFollower(h *heard) *Follower {
+	f := New(Config{}, nil, h)
+	f.tables = map[Table]Table{{"shop", "product"}: {"shop", "product"}, {"shop", "brand"}: {"shop", "brand"}}
+	f.cascades = map[Table][]Table{{"shop", "owner"}: {{"shop", "brand"}}}
+	f.position.place = place{"binlog.000001", 4}
+	return f
+}
+
+func rowsOf(table string, values ...any) *replication.RowsEvent {
+	e := &replication.RowsEvent{Table: &replication.TableMapEvent{Schema: []byte("shop"), Table: []byte(table)}}
+	if values != nil {
+		e.Rows = [][]any{values}
+	}
+	return e
+}
+
+func query(text string) *replication.QueryEvent { return &replication.QueryEvent{Query: []byte(text)} }
+
+// What each event says, and where a transaction ends: offsets count up by 100, and only an end moves the position.
+func TestEvents(t *testing.T) {
+	generic := func(data ...byte) *replication.GenericEvent { return &replication.GenericEvent{Data: data} }
+	for name, tc := range map[string]struct {
+		events []replication.Event
+		kind   replication.EventType // of generic events
+		want   []string
+		offset uint64
+	}{
+		"rows":             {[]replication.Event{query("BEGIN"), rowsOf("product", 1), rowsOf("other", 2), &replication.XIDEvent{}}, 0, []string{"row of product[1]"}, 400},
+		"without an end":   {[]replication.Event{query("BEGIN"), rowsOf("product", 1), query("INSERT INTO x")}, 0, []string{"row of product[1]"}, 4},
+		"no transactions":  {[]replication.Event{query("BEGIN"), rowsOf("product", 1), query("COMMIT")}, 0, []string{"row of product[1]"}, 300},
+		"unreadable rows":  {[]replication.Event{query("BEGIN"), rowsOf("product"), &replication.XIDEvent{}}, 0, []string{"product changed"}, 300},
+		"definition":       {[]replication.Event{query("ALTER TABLE `Product` ADD c INT")}, 0, []string{"product changed"}, 100},
+		"database dropped": {[]replication.Event{query("DROP DATABASE shop")}, 0, []string{"brand changed", "product changed"}, 100},
+		"compressed": {[]replication.Event{&replication.TransactionPayloadEvent{Events: []*replication.BinlogEvent{
+			{Header: &replication.EventHeader{LogPos: 9}, Event: query("BEGIN")},
+			{Header: &replication.EventHeader{LogPos: 9}, Event: rowsOf("brand", 1)},
+			{Header: &replication.EventHeader{LogPos: 9}, Event: &replication.XIDEvent{}},
+		}}}, 0, []string{"row of brand[1]"}, 100},
+		"incident":    {[]replication.Event{generic(0, 1)}, replication.INCIDENT_EVENT, []string{"missed: the server says that changes are not in its binlog"}, 4},
+		"prepared":    {[]replication.Event{query("XA START X'61'"), rowsOf("brand", 1), query("XA END X'61'"), generic(0)}, replication.XA_PREPARE_LOG_EVENT, []string{"row of brand[1]"}, 400},
+		"unknown":     {[]replication.Event{query("XA COMMIT X'61'")}, 0, []string{"brand changed", "product changed"}, 100},
+		"rolled back": {[]replication.Event{query("XA ROLLBACK X'61'")}, 0, nil, 100},
+		"committed": {
+			[]replication.Event{query("XA START X'61'"), rowsOf("brand", 1), query("XA END X'61'"), generic(0), query("XA COMMIT X'61'")},
+			replication.XA_PREPARE_LOG_EVENT,
+			[]string{"row of brand[1]", "brand changed"},
+			500,
+		},
+		"in one phase": {
+			[]replication.Event{query("XA START X'61'"), rowsOf("brand", 1), query("XA END X'61'"), generic(1), query("XA ROLLBACK X'61'")},
+			replication.XA_PREPARE_LOG_EVENT,
+			[]string{"row of brand[1]"},
+			500,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &heard{}
+			f := newFollower(h)
+			for i, e := range tc.events {
+				header := &replication.EventHeader{LogPos: uint32(100 * (i + 1))}
+				if _, ok := e.(*replication.GenericEvent); ok {
+					header.EventType = tc.kind
+				}
+				require.NoError(t, f.handle(t.Context(), &replication.BinlogEvent{Header: header, Event: e}))
+			}
+			require.ElementsMatch(t, tc.want, h.since())
+			require.Equal(t, tc.offset, f.position.offset)
+		})
+	}
+}
+
+// What is noted of distributed transactions is bounded, and forgetting it makes no change unseen.
+func TestPreparedAreBounded(t *testing.T) {
+	h := &heard{}
+	f := newFollower(h)
+	for i := range 5000 {
+		f.xa(fmt.Sprintf("END X'%d'", i))
+		f.prepare()
+	}
+	require.LessOrEqual(t, len(f.prepared), 1000)
+	f.xa("COMMIT X'0'")
+	require.Len(t, h.since(), 2)
+}
+
+func TestLost(t *testing.T) {
+	f := newFollower(&heard{})
+	err := f.lost(fmt.Errorf("reading: %w", &replication.EventError{Header: &replication.EventHeader{EventType: replication.TABLE_MAP_EVENT, LogPos: 7}, Err: "unknown type"}))
+	var gap *GapError
+	require.ErrorAs(t, err, &gap)
+	require.EqualError(t, gap, "an event cannot be read (TableMapEvent at 7): unknown type")
+	require.Equal(t, gap.Reason, f.gapBefore(server{}), "it would not be read the next time either")
+}
+
+func TestGaps(t *testing.T) {
+	f := newFollower(&heard{})
+	f.server.id = "a"
+	require.Empty(t, f.gapBefore(server{id: "a", end: end{place: place{"binlog.000001", 4}}}))
+	require.Equal(t, "this is another server", f.gapBefore(server{id: "b", end: end{place: place{"binlog.000002", 4}}}))
+	f.position.offset = 5
+	require.Equal(t, "the binlog was reset", f.gapBefore(server{id: "a", end: end{place: place{"binlog.000001", 4}}}))
+}
