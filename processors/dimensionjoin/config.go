@@ -84,7 +84,7 @@ func Spec() *service.ConfigSpec {
 			service.NewObjectField(djFieldInvalidation,
 				service.NewObjectField(djFieldBinlog,
 					service.NewBoolField(djFieldBinlogEnabled).
-						Description("Follow the server's row events. It needs `log_bin`, `binlog_format=ROW`, and the privileges REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: REPLICATION SLAVE and BINLOG MONITOR).").
+						Description("Follow the server's row events. It needs `log_bin`, `binlog_format=ROW`, on a replica `log_replica_updates` (MariaDB: `log_slave_updates`), and the privileges REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: REPLICATION SLAVE and BINLOG MONITOR).").
 						Default(false),
 					service.NewIntField(djFieldBinlogServerID).
 						Description("The replica id to register with, which no other replica of the server may have. 0 picks one at random.").
@@ -189,7 +189,7 @@ func dimensionFields() []*service.ConfigField {
 				Description("The time between two questions for changed rows.").Default("5s"),
 		).Description("How a dimension with `load: full` is kept fresh, besides the binlog.").Advanced(),
 		service.NewStringListField(djFieldDimWatch).
-			Description("Tables that a `query` reads. With `binlog` enabled, a change in one of them makes all rows of the dimension be read again when they are wanted.").
+			Description("Tables that a `query` reads, or a view that `table` names. With `binlog` enabled, a change in one of them makes all rows of the dimension be read again when they are wanted.").
 			Default([]any{}).Advanced(),
 	}
 }
