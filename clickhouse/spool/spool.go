@@ -155,7 +155,7 @@ type Entry struct {
 	Path   string
 	Bytes  int64
 	Header Header
-	Err    error // *CorruptError when the header cannot be read; Header is then empty
+	Err    error // *CorruptError when the header, which is then empty, or a mark cannot be read
 }
 
 // List reads the headers of a directory's files, oldest block first. Files that are not the spool's are passed over.
@@ -194,8 +194,9 @@ func Stat(path string) (Entry, error) {
 		e.Err = &CorruptError{Path: path, Reason: err.Error()}
 		return e, nil //nolint:nilerr // a damaged file is one to tell of
 	}
+	e.Err = h.readMarks(path)
 	e.Header = h
-	return e, e.Header.readMarks(path)
+	return e, nil
 }
 
 // checkHeader reads the header and compares the size of what follows it.
@@ -222,7 +223,8 @@ func Read(path string) (Header, proto.Input, error) {
 	if err != nil {
 		return h, nil, &CorruptError{Path: path, Reason: err.Error()}
 	}
-	return h, input, h.readMarks(path)
+	err = h.readMarks(path)
+	return h, input, err
 }
 
 // Drop deletes a file for good.

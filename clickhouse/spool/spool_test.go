@@ -132,6 +132,20 @@ func TestWhatIsKnownOfABlockIsKept(t *testing.T) {
 	require.Empty(t, files, "dropped is dropped")
 }
 
+func TestADamagedMarkIsNoticed(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path+sentMark, []byte("yesterday"), 0o600))
+	_, _, err = Read(path)
+	var corrupt *CorruptError
+	require.ErrorAs(t, err, &corrupt)
+	list, err := List(s.dir)
+	require.NoError(t, err)
+	require.ErrorAs(t, list[0].Err, &corrupt)
+}
+
 func TestTheBoundHolds(t *testing.T) {
 	h, input := block(t, 1000)
 	s := open(t, 0)
