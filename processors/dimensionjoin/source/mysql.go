@@ -223,10 +223,10 @@ func (s *Source) markJSON(ctx context.Context, database, table string, columns m
 	return rows.Err()
 }
 
-// uniqueKey reports whether some unique index consists of key columns only.
+// uniqueKey reports whether some unique index consists of key columns only. MySQL's functional key parts have no column.
 func (s *Source) uniqueKey(ctx context.Context) (bool, error) {
 	database, table := splitTable(s.cfg.Table)
-	rows, err := s.db.QueryContext(ctx, `SELECT INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS
+	rows, err := s.db.QueryContext(ctx, `SELECT INDEX_NAME, COALESCE(COLUMN_NAME, '') FROM information_schema.STATISTICS
 		WHERE TABLE_SCHEMA = COALESCE(NULLIF(?, ''), DATABASE()) AND TABLE_NAME = ? AND NON_UNIQUE = 0`, database, table)
 	if err != nil {
 		return false, err

@@ -76,7 +76,7 @@ type Schema struct {
 	Values  []ValueColumn
 	Shape   *Shape
 	Null    Row    // a row of nulls: what a missing row is joined as
-	Digest  uint64 // of everything that keys and encoded rows depend on
+	Digest  uint64 // of everything that keys, encoded rows and the reading of row events depend on
 	Unique  bool   // the key columns hold a unique index: no two rows can have one key
 	selects []string
 	types   []string // the server's type of each selected column, in the order of selects
@@ -264,7 +264,7 @@ func (s *Schema) digest(cfg *Config) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q %q %q %v %q %q", cfg.Table, cfg.Query, cfg.Target, cfg.zone(), s.selects, s.types)
 	for _, k := range s.Keys {
-		fmt.Fprintf(h, "|%v %v %v", k.Kind, k.Width, k.Type)
+		fmt.Fprintf(h, "|%v %v %v %v %v", k.Kind, k.Width, k.Type, k.Ordinal, k.Logged)
 	}
 	for _, v := range s.Values {
 		fmt.Fprintf(h, "|%q %q", v.Member, v.As)

@@ -173,3 +173,16 @@ func TestMySQLWithoutGTIDs(t *testing.T) {
 	_, missed, _ := f.read()
 	require.Len(t, missed, 2, "%s", f.log)
 }
+
+// A unique index on an expression has a part without a column's name.
+func TestMySQLFunctionalIndex(t *testing.T) {
+	mysqlServer.Exec(t, `
+		DROP TABLE IF EXISTS functional;
+		CREATE TABLE functional (k INT PRIMARY KEY, v VARCHAR(20), UNIQUE ((LOWER(v))));
+		INSERT INTO functional VALUES (1, 'one')`)
+	p := joinWith(t, mysqlServer.DSN(), `
+dsn: "$DSN"
+dimensions: [ { name: functional, table: functional, key: { k: this.k } } ]
+`)
+	require.Equal(t, []string{`{"k":1,"v":"one"}`}, run(t, p, `{"k":1}`))
+}
