@@ -17,7 +17,6 @@ func TestDigestKnowsWhereKeysAre(t *testing.T) {
 		return s.Digest
 	}
 	before := tableColumn{name: "k", dataType: "varchar", charset: "utf8mb4", ordinal: 1}
-	require.Equal(t, digest(before), digest(before))
 	moved, converted := before, before
 	moved.ordinal, converted.charset = 2, "latin1"
 	require.NotEqual(t, digest(before), digest(moved))
