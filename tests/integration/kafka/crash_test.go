@@ -31,10 +31,9 @@ func TestCrashes(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
 			seed := seed(t)
 			rng := rand.New(rand.NewPCG(seed, 3))
-			s := b.scene(t, "crashes", 3, seed)
+			s := beside(t, start).scene(t, "crashes", 3, seed)
 			s.lose, s.refuse = 0.02, 0.02
 			s.produce(t, 0, 2000)
 			crashes := 0

@@ -18,9 +18,9 @@ func TestEveryRecordOnce(t *testing.T) {
 				t.Run(name, func(t *testing.T) {
 					s := b.scene(t, "plain-"+name[:1], 3, 1)
 					s.produce(t, 0, 1234)
-					stop := s.start(t, input, "")
+					s.start(t, input, "")
 					s.requireRead(t)
-					stop()
+					s.requireEnds(t)
 					require.Equal(t, len(s.want), s.count())
 					s.requireExactly(t, s.want)
 				})

@@ -116,12 +116,9 @@ func TestTopicCreatedAgain(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "again", 1, 1)
+			s := beside(t, start).scene(t, "again", 1, 1)
 			s.produce(t, 0, 100)
-			stop := s.start(t, quick, "")
-			s.requireRead(t)
-			stop()
+			s.readAll(t, quick)
 			s.recreate(t)
 			s.produce(t, 1000, 100)
 			s.start(t, quick, "")
@@ -136,12 +133,9 @@ func TestOffsetsSetByHand(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "by-hand", 1, 1)
+			s := beside(t, start).scene(t, "by-hand", 1, 1)
 			s.produce(t, 0, 100)
-			stop := s.start(t, quick, "")
-			s.requireRead(t)
-			stop()
+			s.readAll(t, quick)
 			s.commitByHand(t, kadm.Offset{Topic: s.topic, Partition: 0, At: 60, LeaderEpoch: -1, Metadata: "moved by an operator"})
 			s.start(t, quick, "")
 			s.requireCommitted(t, s.topic, s.topic)
@@ -187,8 +181,7 @@ func TestExpiredRecords(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "expired", 1, 1)
+			s := beside(t, start).scene(t, "expired", 1, 1)
 			s.produce(t, 0, 100)
 			const input = static + "    range: { count: 40, period: 200ms }\n    ranges_in_flight: 1"
 			<-startChild(t, s.pipeline(input, "    crash_at: prepared")).done
@@ -206,8 +199,7 @@ func TestRecordsExpireWhileReading(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "expire-reading", 1, 1)
+			s := beside(t, start).scene(t, "expire-reading", 1, 1)
 			s.refuse = 1
 			s.produce(t, 0, 100)
 			s.start(t, "    range: { count: 20, period: 50ms }\n    heartbeat_interval: 100ms\n    ranges_in_flight: 1", "")
@@ -243,9 +235,8 @@ func TestTransactions(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "transactions", 1, 1)
-			client, err := kgo.NewClient(kgo.SeedBrokers(b.addr), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			s := beside(t, start).scene(t, "transactions", 1, 1)
+			client, err := kgo.NewClient(kgo.SeedBrokers(s.broker.addr), kgo.TransactionalID("tx"), kgo.RecordPartitioner(kgo.ManualPartitioner()))
 			require.NoError(t, err)
 			defer client.Close()
 			for i := range 6 {

@@ -39,10 +39,9 @@ func TestFrozenOwner(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
 			seed := seed(t)
 			rng := rand.New(rand.NewPCG(seed, 6))
-			s := b.scene(t, "frozen", 3, seed)
+			s := beside(t, start).scene(t, "frozen", 3, seed)
 			s.produce(t, 0, 2000)
 			pipeline := s.pipeline("    range: { count: 20, period: 30ms }\n    session_timeout: 1500ms\n    rebalance_timeout: 2s\n    heartbeat_interval: 100ms", "    delay: 10ms")
 			a, c := startChild(t, pipeline), startChild(t, pipeline)
@@ -68,8 +67,7 @@ func TestTopicCreatedAgainWhileReading(t *testing.T) {
 	t.Parallel()
 	for kind, start := range brokers {
 		t.Run(kind, func(t *testing.T) {
-			b := beside(t, start)
-			s := b.scene(t, "again-running", 1, 1)
+			s := beside(t, start).scene(t, "again-running", 1, 1)
 			s.produce(t, 0, 100)
 			s.start(t, quick+"\n    metadata_max_age: 300ms", "")
 			s.requireRead(t)

@@ -57,7 +57,15 @@ func (s *scene) requireRead(t *testing.T) {
 	s.requireCommitted(t, s.topic, s.topic)
 }
 
-// requireOnce waits for that, and asserts that no row is there twice.
+// readAll runs the pipeline until every record is a row and committed.
+func (s *scene) readAll(t *testing.T, input string) {
+	t.Helper()
+	stop := s.start(t, input, "")
+	s.requireRead(t)
+	stop()
+}
+
+// requireOnce waits as requireRead does, and asserts that no row is there twice.
 func (s *scene) requireOnce(t *testing.T) {
 	t.Helper()
 	s.requireRead(t)

@@ -31,7 +31,8 @@ type warehouse struct {
 	ranges  map[string][]string // range name → layouts it was inserted with
 	blocks  int
 	repeats int
-	hold    chan struct{} // closed to let inserts go on
+	hold    chan struct{}  // closed to let inserts go on
+	ended   map[string]int // ranges of which it was told that they are committed
 }
 
 type Block struct {
@@ -46,7 +47,7 @@ func newWarehouse(t *testing.T, seed uint64) *warehouse {
 	t.Helper()
 	w := &warehouse{
 		rng: rand.New(rand.NewPCG(seed, 1)), shards: 2,
-		names: map[string]bool{}, rows: map[string]int{}, ranges: map[string][]string{},
+		names: map[string]bool{}, rows: map[string]int{}, ranges: map[string][]string{}, ended: map[string]int{},
 	}
 	server := rpc.NewServer()
 	require.NoError(t, server.RegisterName("Warehouse", &warehouseAPI{w}))
@@ -104,6 +105,14 @@ func (a *warehouseAPI) Insert(b Block, landed *bool) error {
 	if w.rng.Float64() < w.lose {
 		return errors.New("connection reset")
 	}
+	return nil
+}
+
+// Committed is told of a range whose end Kafka holds.
+func (a *warehouseAPI) Committed(name string, _ *bool) error {
+	a.w.mu.Lock()
+	defer a.w.mu.Unlock()
+	a.w.ended[name]++
 	return nil
 }
 
@@ -180,6 +189,19 @@ func (w *warehouse) requireExactly(t *testing.T, want map[string]bool) {
 	require.Zero(t, double, "rows inserted more than once")
 	require.Zero(t, strange, "rows that were never produced")
 	t.Logf("%d rows exactly once; %d blocks, %d of them repeated", len(want), w.blocks, w.repeats)
+}
+
+// requireEnds waits until it was told of every range, once, that it is committed.
+func (w *warehouse) requireEnds(t *testing.T) {
+	t.Helper()
+	require.EventuallyWithT(t, func(c *assert.CollectT) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		assert.Len(c, w.ended, len(w.ranges))
+		for name, times := range w.ended {
+			assert.Equal(c, 1, times, "range %s", name)
+		}
+	}, patience, 20*time.Millisecond)
 }
 
 // requireOneCut asserts that every attempt at an offset was an attempt at the same range, with the same layout.
