@@ -1,40 +1,35 @@
 package services
 
-import (
-	"context"
-	"os"
-)
+import "context"
 
-// prepareMariaDB makes the data directory, unless Options.Dir has one of an earlier run.
+const mariadbRedoLog = "--innodb-log-file-size=16M"
+
 func (m *MySQL) prepareMariaDB(ctx context.Context, store *cache, port int) error {
-	if err := store.mariadb(ctx); err != nil {
+	template, err := store.mariadb(ctx)
+	if err != nil {
 		return err
 	}
-	const redoLog = "--innodb-log-file-size=16M"
-	if !exists(m.dataDir()) {
-		if err := os.MkdirAll(m.dir, 0o755); err != nil {
-			return err
-		}
-		args := append([]string{
-			"--no-defaults", "--datadir=" + m.dataDir(), "--skip-test-db", "--skip-name-resolve",
-			"--auth-root-authentication-method=normal", redoLog,
-		}, asOurselves()...)
-		if err := run(ctx, m.dir, nil, "mariadb-install-db", args...); err != nil {
-			return err
-		}
+	if err := m.copyData(ctx, template); err != nil {
+		return err
 	}
 	args, err := m.arguments(port)
-	m.argv = append([]string{findCommand("mariadbd"), "--no-defaults", "--binlog-row-metadata=FULL", redoLog}, args...)
+	m.argv = append([]string{findCommand("mariadbd"), "--no-defaults", "--binlog-row-metadata=FULL", mariadbRedoLog}, args...)
 	return err
 }
 
-// mariadb installs the server.
-func (c *cache) mariadb(ctx context.Context) error {
+// mariadb installs the server and returns its data directory to copy.
+func (c *cache) mariadb(ctx context.Context) (template string, err error) {
 	if err := c.ensureCommand(ctx, "mariadbd", "mariadb-server"); err != nil {
-		return &InstallError{
+		return "", &InstallError{
 			What: "MariaDB", Err: err,
 			ByHand: "apt-get install mariadb-server, or set MYSQL_DSN (user:password@tcp(host:port)/database) to a running server",
 		}
 	}
-	return nil
+	return c.initialized(ctx, "mariadb", []string{findCommand("mariadbd")}, func(ctx context.Context, data string) error {
+		args := append([]string{
+			"--no-defaults", "--datadir=" + data, "--skip-test-db", "--skip-name-resolve",
+			"--auth-root-authentication-method=normal", mariadbRedoLog,
+		}, asOurselves()...)
+		return run(ctx, "", nil, "mariadb-install-db", args...)
+	})
 }

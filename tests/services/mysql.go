@@ -2,10 +2,13 @@ package services
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/go-sql-driver/mysql" // registers the driver "mysql"
@@ -140,6 +143,29 @@ func (m *MySQL) arguments(port int) ([]string, error) {
 		"--innodb-buffer-pool-size=128M", "--innodb-flush-log-at-trx-commit=1",
 		"--max-connections=300", "--character-set-server=utf8mb4",
 	}, asOurselves()...), nil
+}
+
+// initialized returns a data directory that no server has run on, made once: copying it is ten times as fast.
+func (c *cache) initialized(ctx context.Context, name string, server []string, initialize func(ctx context.Context, data string) error) (string, error) {
+	version, err := exec.CommandContext(ctx, server[0], slices.Concat(server[1:], []string{"--version"})...).Output()
+	if err != nil {
+		return "", fmt.Errorf("asking %s for its version: %w", server[0], err)
+	}
+	dir, err := c.once(ctx, fmt.Sprintf("%s-data-%x", name, sha256.Sum256(version))[:24], func(ctx context.Context, tmp string) error {
+		return initialize(ctx, filepath.Join(tmp, "data"))
+	})
+	return filepath.Join(dir, "data"), err
+}
+
+// copyData makes the server's data directory, unless Options.Dir has one of an earlier run.
+func (m *MySQL) copyData(ctx context.Context, template string) error {
+	if exists(m.dataDir()) {
+		return nil
+	}
+	if err := os.MkdirAll(m.dir, 0o755); err != nil {
+		return err
+	}
+	return run(ctx, m.dir, nil, "cp", "-R", template, m.dataDir())
 }
 
 func (m *MySQL) dataDir() string { return filepath.Join(m.dir, "data") }

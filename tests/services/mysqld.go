@@ -2,7 +2,6 @@ package services
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,53 +11,34 @@ import (
 	"strings"
 )
 
-// mysqld is MySQL's own server.
-type mysqld struct {
-	command []string // and the arguments that say where its files are
-	data    string   // a data directory that no server has run on, to be copied
-}
+const mysqlRedoLog = "--innodb-redo-log-capacity=32M"
 
-// prepareMySQL makes the data directory, unless Options.Dir has one of an earlier run.
 func (m *MySQL) prepareMySQL(ctx context.Context, store *cache, port int) error {
-	server, err := store.mysqlData(ctx)
+	command, template, err := store.mysql(ctx)
 	if err != nil {
 		return err
 	}
-	if !exists(m.dataDir()) {
-		if err := os.MkdirAll(m.dir, 0o755); err != nil {
-			return err
-		}
-		if err := run(ctx, m.dir, nil, "cp", "-R", server.data, m.dataDir()); err != nil {
-			return err
-		}
+	if err := m.copyData(ctx, template); err != nil {
+		return err
 	}
 	args, err := m.arguments(port)
-	m.argv = slices.Concat(server.command, args, []string{
-		"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF", "--innodb-redo-log-capacity=32M",
-	})
+	m.argv = slices.Concat(command, args, []string{"--gtid-mode=ON", "--enforce-gtid-consistency=ON", "--mysqlx=OFF", mysqlRedoLog})
 	return err
 }
 
-// mysqlData finds or installs the server and initializes a data directory, once.
-func (c *cache) mysqlData(ctx context.Context) (mysqld, error) {
-	command, err := c.mysqlCommand(ctx)
-	if err != nil {
-		return mysqld{}, err
+// mysql finds or downloads the server, and returns its command line and its data directory to copy.
+func (c *cache) mysql(ctx context.Context) (command []string, template string, err error) {
+	if command, err = c.mysqlCommand(ctx); err != nil {
+		return nil, "", err
 	}
-	version, err := exec.CommandContext(ctx, command[0], slices.Concat(command[1:], []string{"--version"})...).Output()
-	if err != nil {
-		return mysqld{}, fmt.Errorf("asking %s for its version: %w", strings.Join(command, " "), err)
-	}
-	name := fmt.Sprintf("mysql-data-%x", sha256.Sum256(version))[:24]
-	dir, err := c.once(ctx, name, func(ctx context.Context, tmp string) error {
-		data := filepath.Join(tmp, "data")
-		args := slices.Concat(command[1:], []string{"--initialize-insecure", "--datadir=" + data, "--innodb-doublewrite=OFF"}, asOurselves())
-		if err := run(ctx, tmp, nil, command[0], args...); err != nil {
+	template, err = c.initialized(ctx, "mysql", command, func(ctx context.Context, data string) error {
+		args := slices.Concat(command[1:], []string{"--initialize-insecure", "--datadir=" + data, "--innodb-doublewrite=OFF", mysqlRedoLog}, asOurselves())
+		if err := run(ctx, "", nil, command[0], args...); err != nil {
 			return err
 		}
 		return os.Remove(filepath.Join(data, "auto.cnf")) // the server's UUID, which every copy makes anew
 	})
-	return mysqld{command, filepath.Join(dir, "data")}, err
+	return command, template, err
 }
 
 // mysqlCommand is the command line that runs the server: one of the user's, or the one of Debian's unstable suite.

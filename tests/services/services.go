@@ -172,12 +172,12 @@ func Install(ctx context.Context, opts Options) error {
 		}
 	}
 	if opts.MariaDB && os.Getenv("MYSQL_DSN") == "" {
-		if err := store.mariadb(ctx); err != nil {
+		if _, err := store.mariadb(ctx); err != nil {
 			return err
 		}
 	}
 	if opts.MySQL {
-		if _, err := store.mysqlData(ctx); err != nil {
+		if _, _, err := store.mysql(ctx); err != nil {
 			return err
 		}
 	}
