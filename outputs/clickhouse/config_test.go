@@ -134,17 +134,24 @@ func TestExamplesAreLinted(t *testing.T) {
 	}
 }
 
-func TestBatchingDefault(t *testing.T) {
-	conf, err := spec().ParseYAML("addresses: [ a:9000 ]\ntable: t", nil)
-	require.NoError(t, err)
-	policy, err := conf.FieldBatchPolicy(choFieldBatching)
-	require.NoError(t, err)
-	require.Equal(t, 100000, policy.Count)
-	require.Equal(t, "1s", policy.Period)
-
-	conf, err = spec().ParseYAML("addresses: [ a:9000 ]\ntable: t\nbatching: { count: 0 }", nil)
-	require.NoError(t, err)
-	policy, err = conf.FieldBatchPolicy(choFieldBatching)
-	require.NoError(t, err)
-	require.True(t, policy.IsNoop(), "the input's batches can be taken as they are")
+func TestBatchesAreGatheredUnlessAPolicyIsGiven(t *testing.T) {
+	for yaml, gathered := range map[string]bool{
+		"":                                true,
+		"max_in_flight: 4":                true,
+		"batching: { count: 0 }":          true,
+		"max_in_flight: 1":                false,
+		"batching: { count: 1 }":          false,
+		"batching: { count: 1000 }":       false,
+		"batching: { period: 1s }":        false,
+		"batching: { byte_size: 100000 }": false,
+		"batching: { check: 'true' }":     false,
+	} {
+		conf, err := spec().ParseYAML("addresses: [ a:9000 ]\ntable: t\n"+yaml, nil)
+		require.NoError(t, err)
+		policy, err := conf.FieldBatchPolicy(choFieldBatching)
+		require.NoError(t, err)
+		inFlight, err := conf.FieldMaxInFlight()
+		require.NoError(t, err)
+		require.Equal(t, gathered, gathers(policy, inFlight), yaml)
+	}
 }

@@ -36,6 +36,10 @@ func init() {
 		if err != nil {
 			return nil, policy, 0, err
 		}
+		if gathers(policy, inFlight) {
+			o.gather = newGatherer(inFlight, o.writeGathered)
+			return o, policy, gatheredBatches, nil
+		}
 		return o, policy, inFlight, nil
 	})
 }
@@ -53,6 +57,7 @@ type output struct {
 	deadLetter *deadLetter // nil without one
 	alerts     *alerts     // nil without an output for them
 	metrics    *metrics
+	gather     *gatherer // nil where batches are written as they come
 
 	mu      sync.Mutex // one Connect at a time
 	cluster *cluster.Cluster
@@ -207,20 +212,65 @@ func (o *output) stop(err error) error {
 // WriteBatch inserts a batch. It answers for the whole of it or not at all: since Benthos restores contexts by position, an error
 // about single messages could be taken for one about others.
 func (o *output) WriteBatch(ctx context.Context, batch service.MessageBatch) error {
-	w := o.writer.Load()
-	if w == nil {
-		return service.ErrNotConnected
+	shares := byLease(batch)
+	var err error
+	switch {
+	case o.gather == nil:
+		err = o.writeAll(ctx, shares)
+	case len(shares) == 1 && shares[0].lease == nil:
+		err = o.gather.add(ctx, batch)
+	default: // ranges are large enough, and their blocks have names of their own
+		err = o.gather.alone(ctx, func() error { return o.writeAll(ctx, shares) })
 	}
-	err := o.writeAll(ctx, w, byLease(batch))
-	if err == nil {
-		o.failed.Store(0)
-		return nil
+	var failed *failure
+	if errors.As(err, &failed) {
+		_ = pause(ctx, failed.wait)
+		return failed.err
 	}
-	return o.answer(ctx, err)
+	return err
 }
 
-// answer turns an error into what the engine understands.
-func (o *output) answer(ctx context.Context, err error) error {
+// writeGathered inserts a batch that is made of several ones, or of one. The engine knows of several no more than that each is under way, so
+// while the servers cannot be reached they are kept together: what some shards have of them already is recognised only then.
+func (o *output) writeGathered(ctx context.Context, batch service.MessageBatch, several bool) error {
+	for {
+		err := o.writeAll(ctx, []share{{batch: batch}})
+		if !several || !errors.Is(err, service.ErrNotConnected) {
+			return err
+		}
+		if err := o.reachable(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// reachable waits until every shard can be written.
+func (o *output) reachable(ctx context.Context) error {
+	for wait := o.conf.insert.Retries.InitialInterval; ; wait = min(2*wait, o.conf.insert.Retries.MaxInterval) {
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+		w := o.writer.Load()
+		if w == nil {
+			return service.ErrNotConnected
+		}
+		if w.Ready(ctx) == nil {
+			return nil
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// judge turns the error of a write into what the engine understands.
+func (o *output) judge(ctx context.Context, err error) error {
 	var unavailable *insert.UnavailableError
 	switch {
 	case ctx.Err() != nil, errors.Is(err, delivery.ErrClaimed), errors.Is(err, delivery.ErrAlreadyWritten):
@@ -231,23 +281,23 @@ func (o *output) answer(ctx context.Context, err error) error {
 	case permanent(err):
 		// Nothing goes on until somebody acts. The engine has no way to end a pipeline from here: each of its goroutines would have to
 		// be given a batch to answer for.
-		return o.holdBack(ctx, oneLineError{err}, o.conf.insert.Retries.MaxInterval)
+		return &failure{oneLineError{err}, o.conf.insert.Retries.MaxInterval}
 	}
 	wait := o.conf.insert.Retries.MaxInterval
 	if n := o.failed.Add(1); n < 16 {
 		wait = min(o.conf.insert.Retries.InitialInterval<<(n-1), wait)
 	}
-	return o.holdBack(ctx, oneLineError{err}, wait)
+	return &failure{oneLineError{err}, wait}
 }
 
-// holdBack answers with the error after a while: the engine has no backoff of its own for writes that fail.
-func (o *output) holdBack(ctx context.Context, err error, wait time.Duration) error {
-	select {
-	case <-ctx.Done():
-	case <-time.After(wait):
-	}
-	return err
+// failure is an error that is answered with after a while: the engine has no backoff of its own for writes that fail.
+type failure struct {
+	err  error
+	wait time.Duration
 }
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
 
 // share is the part of a batch that was made from one range, or that has none.
 type share struct {
@@ -298,7 +348,20 @@ func (h *heldLease) Claim(sink string) (func(error), error) {
 }
 
 // writeAll writes the shares side by side, and lets go of their leases with the result.
-func (o *output) writeAll(ctx context.Context, w *insert.Writer, shares []share) error {
+func (o *output) writeAll(ctx context.Context, shares []share) error {
+	w := o.writer.Load()
+	if w == nil {
+		return service.ErrNotConnected
+	}
+	err := o.writeShares(ctx, w, shares)
+	if err != nil {
+		return o.judge(ctx, err)
+	}
+	o.failed.Store(0)
+	return nil
+}
+
+func (o *output) writeShares(ctx context.Context, w *insert.Writer, shares []share) error {
 	errs := make([]error, len(shares))
 	var wg sync.WaitGroup
 	for i := range shares[1:] {

@@ -255,11 +255,10 @@ func tuningFields() []*service.ConfigField {
 		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced(),
 		service.NewStringField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
 		service.NewBatchPolicyField(choFieldBatching).
-			Description("Puts batches together to larger ones. The batches of `kafka_exactly_once` are ranges, made to be blocks already: `batching: { count: 0 }` passes them on as they are, which saves CPU, memory and up to a second.").
-			Default(map[string]any{
-				"count": 100000, "byte_size": 0, "period": "1s", "check": "", "processors": []any{},
-			}),
-		service.NewIntField(choFieldMaxInFlight).Description("Batches that are written at the same time. Each holds its blocks in memory.").Default(4).
+			Description("Leave it out, and batches are put together by themselves: one that comes while nothing is being inserted is inserted at once, those that come meanwhile make up the next insert, " +
+				"up to 100,000 messages or 16 MiB. So blocks grow with the load, and a batch waits for nothing when there is none. The ranges of `kafka_exactly_once` are blocks already and go as they are. " +
+				"A policy that is given applies instead: `count: 1` inserts each batch by itself; a `period` makes fewer and larger inserts out of a thin stream, for as much latency."),
+		service.NewIntField(choFieldMaxInFlight).Description("Inserts of batches that run at the same time. Each holds its blocks in memory. With 1, batches are inserted one after the other in the order they came, and `batching` puts none together by itself.").Default(4).
 			LintRule(`root = if this < 1 { "field max_in_flight: must be at least 1" }`),
 	}
 }
@@ -309,7 +308,6 @@ output:
     database: dw
     table: events
     password: "${CLICKHOUSE_PASSWORD}"
-    batching: { count: 0 } # a batch is a range, made to be a block already
     columns:
       - { name: kafka_offset, from: '@kafka_offset' }
       - { name: kafka_partition, from: '@kafka_partition' }

@@ -166,7 +166,6 @@ input:
     table: events
     compression: %s
     delivery: %s
-    batching: { count: 0 } # ranges are blocks already
 `, at.clickhouse, s.database(), s.Compression, delivery)
 	if s.Shape == Nested {
 		b.WriteString("    columns:\n")

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -44,7 +45,7 @@ type Process struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
 	started time.Time
-	peak    int64
+	peak    atomic.Int64
 }
 
 // Start starts the process, which must not be running.
@@ -121,7 +122,7 @@ const stopTimeout = 45 * time.Second
 
 // Stop ends the process as an operator would, with SIGTERM; it fails if the process does not end, or not with success.
 func (p *Process) Stop() error {
-	p.peak = p.readPeak()
+	p.peak.Store(p.readPeak())
 	p.Signal(syscall.SIGTERM)
 	select {
 	case <-p.Done():
@@ -156,7 +157,7 @@ func (p *Process) TotalCPU() time.Duration {
 }
 
 // PeakMemory is the largest resident size, in bytes, that the process had until Stop.
-func (p *Process) PeakMemory() int64 { return p.peak }
+func (p *Process) PeakMemory() int64 { return p.peak.Load() }
 
 // readPeak asks the kernel for the high-water mark of the memory that the program itself has had. What wait4 reports for an ended process
 // is no less than the parent had when it forked.

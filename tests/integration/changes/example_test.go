@@ -28,7 +28,6 @@ func TestTheExample(t *testing.T) {
 		} `yaml:"output"`
 	}
 	require.NoError(t, yaml.Unmarshal(text, &file))
-	file.Output.ClickHouse["batching"] = map[string]any{"count": 0}
 	delete(file.Output.ClickHouse, "dead_letter") // another package's output
 	config, err := yaml.Marshal(map[string]any{"clickhouse_native": file.Output.ClickHouse})
 	require.NoError(t, err)

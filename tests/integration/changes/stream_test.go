@@ -16,7 +16,7 @@ import (
 // pipeline starts a stream from the test to clickhouse_native; config stands below it, indented by two.
 func pipeline(t *testing.T, db, config string, processors ...string) service.MessageBatchHandlerFunc {
 	t.Helper()
-	return stream(t, fmt.Sprintf("clickhouse_native:\n  addresses: [ %s ]\n  database: %s\n  table: orders\n  batching: { count: 0 }\n%s", strings.Join(servers.Addrs(), ", "), db, config), processors...)
+	return stream(t, fmt.Sprintf("clickhouse_native:\n  addresses: [ %s ]\n  database: %s\n  table: orders\n%s", strings.Join(servers.Addrs(), ", "), db, config), processors...)
 }
 
 // stream starts one from the test to an output.

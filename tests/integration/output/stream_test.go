@@ -54,7 +54,6 @@ func common(db string, addresses ...string) string {
   addresses: [ %s ]
   database: %s
   table: events
-  batching: { count: 0 }
   dial_timeout: 1s
   stall_timeout: 500ms
   retries: { max_attempts: 3, initial_interval: 50ms, max_interval: 200ms }
