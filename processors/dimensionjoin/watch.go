@@ -25,7 +25,8 @@ type watcher struct {
 func watch(joiner *lookup.Joiner, db *sql.DB, server *mysql.Config, serverID uint32, log *slog.Logger) *watcher {
 	w := &watcher{joiner: joiner, database: server.DBName}
 	config := binlog.Config{
-		Addr: server.Addr, User: server.User, Password: server.Passwd, TLS: server.TLS, ServerID: serverID, Logger: log,
+		Addr: server.Addr, User: server.User, Password: server.Passwd, ServerID: serverID, Logger: log,
+		TLS: server.TLS, TLSOptional: server.AllowFallbackToPlaintext,
 	}
 	for _, t := range joiner.Watched() {
 		if t.Database == "" {

@@ -51,6 +51,7 @@ type Handler interface {
 type Config struct {
 	Addr, User, Password string
 	TLS                  *tls.Config
+	TLSOptional          bool // without TLS where the server has none
 	Dial                 func(ctx context.Context, network, addr string) (net.Conn, error)
 	ServerID             uint32 // 0 picks one at random
 	Tables               []Table
@@ -251,12 +252,15 @@ func (f *Follower) syncerConfig() replication.BinlogSyncerConfig {
 	n, _ := strconv.ParseUint(port, 10, 16)
 	c := replication.BinlogSyncerConfig{
 		ServerID: f.config.ServerID, Flavor: f.server.flavor, Host: host, Port: uint16(n), User: f.config.User, Password: f.config.Password,
-		Charset: "utf8mb4", TLSConfig: f.config.TLS, TimestampStringLocation: time.UTC,
+		Charset: "utf8mb4", TimestampStringLocation: time.UTC,
 		HeartbeatPeriod: f.config.Heartbeat, ReadTimeout: 3 * f.config.Heartbeat,
 		DisableRetrySync:    true, // this package reconnects, and knows what it may have missed
 		DiscardGTIDSet:      true, // it also keeps account of the GTIDs, those of compressed transactions too
 		Logger:              slog.New(slog.DiscardHandler),
 		RowsEventDecodeFunc: f.decode,
+	}
+	if f.server.encrypts || !f.config.TLSOptional {
+		c.TLSConfig = f.config.TLS
 	}
 	if f.config.Dial != nil {
 		c.Dialer = client.Dialer(f.config.Dial)

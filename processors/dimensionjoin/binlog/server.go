@@ -17,6 +17,7 @@ type server struct {
 	flavor   string // of the mysql package
 	id       string // tells one server from another
 	foldCase bool   // of the names of tables: lower_case_table_names
+	encrypts bool   // the connection that it was asked by
 	end      end
 }
 
@@ -46,6 +47,11 @@ func examine(ctx context.Context, db *sql.DB, databases []string) (server, error
 	if err := db.QueryRowContext(ctx, "SELECT "+id).Scan(&s.id); err != nil {
 		return s, fmt.Errorf("asking the server who it is: %w", err)
 	}
+	var name, cipher string
+	if err := db.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil {
+		return s, fmt.Errorf("asking the server how the connection is encrypted: %w", err)
+	}
+	s.encrypts = cipher != ""
 	if s.end, err = readEnd(ctx, db); err != nil {
 		return s, err
 	}

@@ -152,6 +152,24 @@ func TestBinlogCompositeKey(t *testing.T) {
 		func(n int) string { return fmt.Sprintf(`{"a":4000000000,"b":"x","v":"n%d"}`, n) })
 }
 
+// The binlog is read as encrypted as the rows are; of these servers, only MySQL's encrypts.
+func TestBinlogTLS(t *testing.T) {
+	for _, tc := range []struct {
+		name, param string
+		server      *services.MySQL
+	}{
+		{"MySQL", "skip-verify", mysqlServer},
+		{"MySQL, preferred", "preferred", mysqlServer},
+		{"MariaDB, preferred", "preferred", server},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tc.server.Exec(t, `DROP TABLE IF EXISTS blt; CREATE TABLE blt (k INT PRIMARY KEY, v VARCHAR(20))`)
+			p := joinWith(t, tc.server.DSN()+"&tls="+tc.param, fmt.Sprintf(followed, "blt", "{ k: this.k }"))
+			followSimple(t, p, tc.server.DB(t), "blt")
+		})
+	}
+}
+
 // A query's result is made due by changes of the tables it watches.
 func TestBinlogWatch(t *testing.T) {
 	server.Exec(t, `
