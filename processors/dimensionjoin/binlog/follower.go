@@ -51,7 +51,7 @@ type Handler interface {
 type Config struct {
 	Addr, User, Password string
 	TLS                  *tls.Config
-	TLSOptional          bool // without TLS where the server has none
+	TLSOptional          bool // without TLS, where the pool does without
 	Dial                 func(ctx context.Context, network, addr string) (net.Conn, error)
 	ServerID             uint32 // 0 picks one at random
 	Tables               []Table
@@ -126,7 +126,7 @@ func (f *Follower) connect(ctx context.Context) error {
 	if err := f.start(ctx); err != nil {
 		return err
 	}
-	syncer := replication.NewBinlogSyncer(f.syncerConfig())
+	syncer := replication.NewBinlogSyncer(f.syncerConfig(ctx))
 	defer syncer.Close()
 	stream, err := f.position.open(syncer)
 	if err != nil {
@@ -244,7 +244,7 @@ func (f *Follower) fold(t Table) Table {
 	return Table{strings.ToLower(t.Database), strings.ToLower(t.Name)}
 }
 
-func (f *Follower) syncerConfig() replication.BinlogSyncerConfig {
+func (f *Follower) syncerConfig(ctx context.Context) replication.BinlogSyncerConfig {
 	host, port, err := net.SplitHostPort(f.config.Addr)
 	if err != nil {
 		host, port = f.config.Addr, "0" // a socket's path
@@ -259,7 +259,7 @@ func (f *Follower) syncerConfig() replication.BinlogSyncerConfig {
 		Logger:              slog.New(slog.DiscardHandler),
 		RowsEventDecodeFunc: f.decode,
 	}
-	if f.server.encrypts || !f.config.TLSOptional {
+	if !f.config.TLSOptional || encrypted(ctx, f.db) {
 		c.TLSConfig = f.config.TLS
 	}
 	if f.config.Dial != nil {

@@ -17,19 +17,20 @@ type server struct {
 	flavor   string // of the mysql package
 	id       string // tells one server from another
 	foldCase bool   // of the names of tables: lower_case_table_names
-	encrypts bool   // the connection that it was asked by
 	end      end
 }
 
 // examine checks that the server can be followed, with all that it logs of the databases.
 func examine(ctx context.Context, db *sql.DB, databases []string) (server, error) {
-	var s server
-	var version string
-	var logBin bool
-	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@log_bin, @@lower_case_table_names > 0").Scan(&version, &logBin, &s.foldCase); err != nil {
-		return s, fmt.Errorf("asking the server how it logs: %w", err)
+	s, err := identify(ctx, db)
+	if err != nil {
+		return s, fmt.Errorf("asking the server who it is: %w", err)
 	}
-	if !logBin {
+	logs, err := variable(ctx, db, "log_bin")
+	if err != nil {
+		return s, err
+	}
+	if logs != "1" {
 		return s, &SettingError{"log_bin", "OFF", "log_bin, binlog_format=ROW"}
 	}
 	format, err := variable(ctx, db, "binlog_format")
@@ -39,23 +40,30 @@ func examine(ctx context.Context, db *sql.DB, databases []string) (server, error
 	if strings.EqualFold(format, "STATEMENT") {
 		return s, &SettingError{"binlog_format", format, "binlog_format=ROW"}
 	}
-	s.flavor = mysql.MySQLFlavor
-	id := "@@server_uuid"
-	if strings.Contains(strings.ToLower(version), "mariadb") {
-		s.flavor, id = mysql.MariaDBFlavor, "CONCAT(@@server_id, '/', @@hostname, '/', @@datadir)"
-	}
-	if err := db.QueryRowContext(ctx, "SELECT "+id).Scan(&s.id); err != nil {
-		return s, fmt.Errorf("asking the server who it is: %w", err)
-	}
-	var name, cipher string
-	if err := db.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher); err != nil {
-		return s, fmt.Errorf("asking the server how the connection is encrypted: %w", err)
-	}
-	s.encrypts = cipher != ""
 	if s.end, err = readEnd(ctx, db); err != nil {
 		return s, err
 	}
 	return s, errors.Join(s.end.logs(databases), logsReplicated(ctx, db))
+}
+
+func identify(ctx context.Context, db *sql.DB) (server, error) {
+	s := server{flavor: mysql.MySQLFlavor}
+	var version string
+	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@lower_case_table_names > 0").Scan(&version, &s.foldCase); err != nil {
+		return s, err
+	}
+	id := "@@server_uuid"
+	if strings.Contains(strings.ToLower(version), "mariadb") {
+		s.flavor, id = mysql.MariaDBFlavor, "CONCAT(@@server_id, '/', @@hostname, '/', @@datadir)"
+	}
+	return s, db.QueryRowContext(ctx, "SELECT "+id).Scan(&s.id)
+}
+
+// encrypted reports whether the pool's connections to the server are.
+func encrypted(ctx context.Context, db *sql.DB) bool {
+	var name, cipher string
+	err := db.QueryRowContext(ctx, "SHOW SESSION STATUS LIKE 'Ssl_cipher'").Scan(&name, &cipher)
+	return err == nil && cipher != ""
 }
 
 // variable is a setting of the server, or "" where it has none of that name.

@@ -163,6 +163,9 @@ func TestFollowerSaysWhatIsMissing(t *testing.T) {
 	own.Exec(t, `STOP SLAVE; SET GLOBAL binlog_format = STATEMENT`)
 	_, log = follow(t, own.DSN(), own.Addr())
 	says(log, "binlog_format=STATEMENT: following its binlog needs binlog_format=ROW")
+	unlogged := services.Run(t, services.Options{MariaDB: true, MySQLArgs: []string{"--skip-log-bin"}}).MySQL
+	_, log = follow(t, unlogged.DSN(), unlogged.Addr())
+	says(log, "log_bin=OFF: following its binlog needs log_bin")
 }
 
 // Rows of a distributed transaction are logged when it is prepared, and can be read once it is committed: they change twice.
