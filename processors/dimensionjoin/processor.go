@@ -38,11 +38,26 @@ type processor struct {
 type scratch struct {
 	events  []lookup.Event
 	origins []origin
+	arrays  int // begun by the events
+}
+
+func (s *scratch) add(ev lookup.Event) {
+	if ev.First {
+		s.arrays++
+	}
+	s.events = append(s.events, ev)
+}
+
+// addSingle adds an event that is a message of its own. Those in a row share an array, since one for each would be an allocation for each.
+func (s *scratch) addSingle(ev lookup.Event) {
+	ev.First = len(s.events) == 0 || s.events[len(s.events)-1].Line
+	s.add(ev)
 }
 
 // origin is what a message of the batch was.
 type origin struct {
 	first, count int // its events
+	array        int // that their outcomes are in
 	records      *delivery.Records
 	structured   bool
 }
@@ -100,11 +115,11 @@ func (p *processor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 	s := p.scratch.Get().(*scratch)
 	defer p.release(s)
 	p.read(s, batch)
-	out, err := p.joiner.Join(ctx, s.events)
+	arrays, err := p.joiner.Join(ctx, s.events)
 	if err != nil {
 		return nil, err
 	}
-	joined := p.write(s, batch, out)
+	joined := p.write(s, batch, arrays)
 	p.metrics.export(false)
 	if len(joined) == 0 {
 		return nil, nil // every event was dropped: the batch is acknowledged
@@ -116,7 +131,7 @@ func (p *processor) ProcessBatch(ctx context.Context, batch service.MessageBatch
 func (p *processor) release(s *scratch) {
 	clear(s.events)
 	clear(s.origins)
-	s.events, s.origins = s.events[:0], s.origins[:0]
+	s.events, s.origins, s.arrays = s.events[:0], s.origins[:0], 0
 	p.scratch.Put(s)
 }
 
@@ -141,11 +156,12 @@ func (p *processor) read(s *scratch, batch service.MessageBatch) {
 					ev.Object = object
 				}
 			}
-			s.events = append(s.events, ev)
+			s.addSingle(ev)
 		default:
 			doc, _ := msg.AsBytes()
-			s.events = append(s.events, lookup.Event{Doc: doc, Computed: p.computed(msg)})
+			s.addSingle(lookup.Event{Doc: doc, Computed: p.computed(msg)})
 		}
+		o.array = s.arrays - 1
 		s.origins = append(s.origins, o)
 	}
 }
@@ -154,20 +170,20 @@ func (p *processor) readRecords(s *scratch, msg *service.Message, o *origin) {
 	content, _ := msg.AsBytes()
 	if err := o.records.Check(content); err != nil {
 		// The bytes are somebody else's now: the message is left as it is, and the error says who has to change what.
-		s.events = append(s.events, lookup.Event{Doc: notObject})
+		s.addSingle(lookup.Event{Doc: notObject})
 		o.records = nil
 		msg.SetError(fmt.Errorf("joining dimensions: %w", err))
 		return
 	}
 	o.count = o.records.Len()
 	for i := range o.count {
-		ev := lookup.Event{Doc: o.records.Value(content, i), Line: true}
+		ev := lookup.Event{Doc: o.records.Value(content, i), Line: true, First: i == 0}
 		if len(p.mappings) > 0 {
 			record := msg.Copy() // for the mappings that read metadata
 			record.SetBytes(ev.Doc)
 			ev.Computed = p.computed(record)
 		}
-		s.events = append(s.events, ev)
+		s.add(ev)
 	}
 }
 
@@ -192,15 +208,14 @@ func (p *processor) computed(msg *service.Message) func(int) (any, error) {
 }
 
 // write puts the joined events into the messages.
-func (p *processor) write(s *scratch, batch service.MessageBatch, out []byte) service.MessageBatch {
+func (p *processor) write(s *scratch, batch service.MessageBatch, arrays [][]byte) service.MessageBatch {
 	joined := make(service.MessageBatch, 0, len(batch))
 	for i, msg := range batch {
 		o := &s.origins[i]
 		if o.records != nil {
-			if !writeRecords(msg, o.records, s.events[o.first:o.first+o.count], out) {
-				continue
+			if o.count == 0 || writeRecords(msg, o.records, s.events[o.first:o.first+o.count], arrays[o.array]) {
+				joined = append(joined, msg)
 			}
-			joined = append(joined, msg)
 			continue
 		}
 		ev := &s.events[o.first]
@@ -214,7 +229,7 @@ func (p *processor) write(s *scratch, batch service.MessageBatch, out []byte) se
 		case o.structured:
 			msg.SetStructuredMut(ev.Object)
 		default:
-			msg.SetBytes(out[ev.Start:ev.End:ev.End])
+			msg.SetBytes(arrays[o.array][ev.Start:ev.End:ev.End])
 		}
 		joined = append(joined, msg)
 	}

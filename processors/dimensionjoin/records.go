@@ -9,20 +9,13 @@ import (
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
 )
 
-// writeRecords gives a message of several records its joined content, which stands in out as one text, and the boundaries of
-// it. Records that were dropped are taken out with their provenance. It reports whether any is left; a message that had none
-// stays.
+// writeRecords gives a message of several records its joined content, which is the text out, and the boundaries of it. Records
+// that were dropped are taken out with their provenance. It reports whether any is left.
 func writeRecords(msg *service.Message, r *delivery.Records, events []lookup.Event, out []byte) bool {
-	if len(events) == 0 {
-		return true
-	}
-	start, dropped := -1, 0
+	dropped := 0
 	for i := range events {
-		switch {
-		case events[i].Drop:
+		if events[i].Drop {
 			dropped++
-		case start < 0:
-			start = events[i].Start
 		}
 	}
 	if dropped == len(events) {
@@ -30,7 +23,6 @@ func writeRecords(msg *service.Message, r *delivery.Records, events []lookup.Eve
 	}
 	errs := maps.Clone(r.Errors)
 	ends := make([]int, 0, len(events)-dropped)
-	last := start
 	for i := range events {
 		ev := &events[i]
 		if ev.Drop {
@@ -42,14 +34,13 @@ func writeRecords(msg *service.Message, r *delivery.Records, events []lookup.Eve
 			}
 			errs[i] = ev.Err
 		}
-		ends = append(ends, ev.End-start)
-		last = ev.End + 1
+		ends = append(ends, ev.End)
 	}
 	rebuilt := r.Rebuilt(ends, errs)
 	if dropped > 0 {
 		rebuilt = without(r, events, ends, errs)
 	}
-	msg.SetBytes(out[start:last:last])
+	msg.SetBytes(out[:len(out):len(out)])
 	msg.MetaSetMut(delivery.MetaRecords, rebuilt)
 	return true
 }

@@ -10,32 +10,53 @@ import (
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
-// build writes joined events into the batch's array, which is made for it and not used again.
+// build writes joined events into arrays that are made for them and not used again.
 func (w *worker) build(from, to int) {
-	w.reserve(from, to)
-	for i := from; i < to; i++ {
-		ev := &w.events[i]
-		if ev.Drop || (ev.Err != nil && !ev.Line) {
-			continue
+	for from < to {
+		if from == 0 || w.events[from].First {
+			w.arrays = append(w.arrays, nil)
 		}
-		if ev.Object != nil {
-			w.set(i)
-			continue
+		end := min(w.arrayEnd(from), to)
+		last := len(w.arrays) - 1
+		out := w.reserve(w.arrays[last], from, end)
+		for ; from < end; from++ {
+			out = w.append(out, from)
 		}
-		ev.Start = len(w.out)
-		switch {
-		case ev.Err != nil:
-			w.out = append(w.out, ev.Doc...)
-		case w.clashes[i]:
-			w.out = w.spliceAround(w.out, i)
-		default:
-			w.out = w.splice(w.out, i)
-		}
-		ev.End = len(w.out)
-		if ev.Line {
-			w.out = append(w.out, '\n')
-		}
+		w.arrays[last] = out
 	}
+}
+
+// arrayEnd is the next event after i that begins an array.
+func (w *worker) arrayEnd(i int) int {
+	for i++; i < len(w.events) && !w.events[i].First; i++ {
+	}
+	return i
+}
+
+// append writes the outcome of one event.
+func (w *worker) append(out []byte, i int) []byte {
+	ev := &w.events[i]
+	if ev.Drop || (ev.Err != nil && !ev.Line) {
+		return out
+	}
+	if ev.Object != nil {
+		w.set(i)
+		return out
+	}
+	ev.Start = len(out)
+	switch {
+	case ev.Err != nil:
+		out = append(out, ev.Doc...)
+	case w.clashes[i]:
+		out = w.spliceAround(out, i)
+	default:
+		out = w.splice(out, i)
+	}
+	ev.End = len(out)
+	if ev.Line {
+		out = append(out, '\n')
+	}
+	return out
 }
 
 func (w *worker) eventRows(i int) []*source.Row {
@@ -43,8 +64,8 @@ func (w *worker) eventRows(i int) []*source.Row {
 	return w.rows[i*n : i*n+n]
 }
 
-// reserve makes room for these events, and for those after them in the proportion that these have grown by.
-func (w *worker) reserve(from, to int) {
+// reserve makes room for these events, and for those after them in the same array, in the proportion that these have grown by.
+func (w *worker) reserve(out []byte, from, to int) []byte {
 	docs, need := 0, 0
 	for i := from; i < to; i++ {
 		ev := &w.events[i]
@@ -60,17 +81,17 @@ func (w *worker) reserve(from, to int) {
 			need += len(row.Members) + 1
 		}
 	}
-	if cap(w.out)-len(w.out) >= need {
-		return
+	if cap(out)-len(out) >= need {
+		return out
 	}
 	rest := 0
-	for i := to; i < len(w.events); i++ {
+	for i, end := to, w.arrayEnd(from); i < end; i++ {
 		rest += len(w.events[i].Doc)
 	}
 	if docs > 0 {
 		rest = int(float64(rest) * float64(need) / float64(docs) * 1.03)
 	}
-	w.out = append(uncleared(len(w.out)+need+rest), w.out...)
+	return append(uncleared(len(out)+need+rest), out...)
 }
 
 // uncleared returns an empty slice with room for n bytes, n > 0. Unlike make, which clears memory, it leaves the first touch of each

@@ -147,12 +147,14 @@ type Event struct {
 	Computed func(ref int) (any, error)
 	// Line puts the event's outcome, joined or, with Err, as it was, and a newline behind the outcome of the event before it.
 	Line bool
+	// First begins a new array for the outcomes of this event and of those after it; the first event of all does so anyway.
+	First bool
+	// Drop says that the event is to be left out (on_missing: drop).
+	Drop bool
 
-	// Start and End are where the joined document stands in what Join returned, if Doc was given and the event was joined or
-	// is a Line; the newline of a Line is at End.
+	// Start and End are where the joined document stands in its array, if Doc was given and the event was joined or is a Line; the
+	// newline of a Line is at End.
 	Start, End int
 	// Err is why the event was left as it was: a *source.KeyError, *source.DuplicateError, *MissingError, *EventError…
 	Err error
-	// Drop says that the event is to be left out (on_missing: drop).
-	Drop bool
 }

@@ -90,11 +90,11 @@ func (dw *dimWorker) needs() needs {
 	for _, i := range dw.pending {
 		switch s := &dw.slots[i]; s.state {
 		case cache.Absent:
-			n.absent = append(n.absent, string(s.key))
+			n.absent = append(n.absent, string(dw.key(i)))
 		case cache.Stale:
-			n.stale = append(n.stale, string(s.key))
+			n.stale = append(n.stale, string(dw.key(i)))
 		case cache.Due:
-			n.due = append(n.due, string(s.key))
+			n.due = append(n.due, string(dw.key(i)))
 		}
 	}
 	return n
@@ -138,7 +138,7 @@ func (dw *dimWorker) take(got map[string]*cache.Entry) {
 	}
 	for _, i := range dw.pending {
 		s := &dw.slots[i]
-		if e := got[string(s.key)]; e != nil {
+		if e := got[string(dw.key(i))]; e != nil {
 			s.entry, s.state, s.loaded = e, cache.Fresh, true
 		}
 	}
@@ -170,7 +170,7 @@ func (w *worker) retryMissing(ctx context.Context, d int) error {
 		var late []string
 		for _, i := range dw.pending {
 			if s := &dw.slots[i]; s.loaded && s.entry.Missing {
-				late = append(late, string(s.key))
+				late = append(late, string(dw.key(i)))
 			}
 		}
 		if len(late) == 0 {

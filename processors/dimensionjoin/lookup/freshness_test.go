@@ -254,39 +254,51 @@ func TestLargeBatches(t *testing.T) {
 			m.put(strconv.Itoa(k), strconv.Itoa(k))
 		}
 	}
-	for _, line := range []bool{false, true} {
-		for _, from := range []int{0, 500, 900, 1500, 0} { // nothing known, the first part known, all known
-			evs := make([]Event, 1000)
-			for i := range evs {
-				evs[i] = Event{Doc: fmt.Appendf(nil, `{"k":"%d"}`, from+i), Line: line}
-				if i%11 == 5 {
-					evs[i].Doc = []byte("no JSON")
-				}
-			}
-			out, err := j.Join(t.Context(), evs)
-			require.NoError(t, err)
-			at := 0
-			for i := range evs {
-				k := from + i
-				switch {
-				case i%11 == 5:
-					require.Error(t, evs[i].Err)
-					if !line {
-						continue
+	for _, perArray := range []int{1000, 300, 1} { // events
+		for _, line := range []bool{false, true} {
+			for _, from := range []int{0, 500, 900, 1500, 0} { // nothing known, the first part known, all known
+				evs := make([]Event, 1000)
+				for i := range evs {
+					evs[i] = Event{Doc: fmt.Appendf(nil, `{"k":"%d"}`, from+i), Line: line, First: i%perArray == 0}
+					if i%11 == 5 {
+						evs[i].Doc = []byte("no JSON")
 					}
-					require.Equal(t, "no JSON\n", string(out[evs[i].Start:evs[i].End+1]))
-				case k%7 == 0:
-					require.True(t, evs[i].Drop)
-					continue
-				default:
-					require.Equal(t, fmt.Sprintf(`{"k":"%d","a_v":%d}`, k, k), string(out[evs[i].Start:evs[i].End]))
 				}
-				require.Equal(t, at, evs[i].Start, "one after the other")
-				if at = evs[i].End; line {
-					at++
+				arrays, err := j.Join(t.Context(), evs)
+				require.NoError(t, err)
+				require.Len(t, arrays, (len(evs)+perArray-1)/perArray)
+				for n := range arrays {
+					part := evs[n*perArray : min((n+1)*perArray, len(evs))]
+					requireWhole(t, part, from+n*perArray, n*perArray, arrays[n])
 				}
 			}
-			require.Len(t, out, at)
 		}
 	}
+}
+
+// requireWhole looks at the events of one array, the first of which is number i of its batch and asks for key k.
+func requireWhole(t *testing.T, evs []Event, k, i int, array []byte) {
+	t.Helper()
+	at := 0
+	for n := range evs {
+		ev := &evs[n]
+		switch {
+		case (i+n)%11 == 5:
+			require.Error(t, ev.Err)
+			if !ev.Line {
+				continue
+			}
+			require.Equal(t, "no JSON\n", string(array[ev.Start:ev.End+1]))
+		case (k+n)%7 == 0:
+			require.True(t, ev.Drop)
+			continue
+		default:
+			require.Equal(t, fmt.Sprintf(`{"k":"%d","a_v":%d}`, k+n, k+n), string(array[ev.Start:ev.End]))
+		}
+		require.Equal(t, at, ev.Start, "one after the other")
+		if at = ev.End; ev.Line {
+			at++
+		}
+	}
+	require.Len(t, array, at)
 }

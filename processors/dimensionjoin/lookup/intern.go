@@ -1,9 +1,11 @@
 package lookup
 
 import (
-	"bytes"
+	"encoding/binary"
 	"hash/maphash"
 	"math"
+	"math/bits"
+	"math/rand/v2"
 	"time"
 
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
@@ -11,23 +13,22 @@ import (
 
 // slot is a distinct key.
 type slot struct {
-	key    []byte
-	entry  *cache.Entry
-	until  int64  // the entry is fresh before that
-	batch  uint32 // that the rest is about
-	state  cache.State
-	loaded bool // read for this batch
-	stale  bool // joined though past its ttl
+	entry      *cache.Entry
+	until      int64  // the entry is fresh before that
+	start, end int32  // of the key in the interner's text
+	batch      uint32 // that the rest is about
+	state      cache.State
+	loaded     bool // read for this batch
+	stale      bool // joined though past its ttl
 }
 
 // interner gives each distinct key a number, so that it is looked up once however often it occurs: clickstreams are skewed. It
 // is scratch, and remembers the keys of one batch for the next ones, for a moment: see recall.
 type interner struct {
-	seed  maphash.Seed
 	cells []cell // a power of two
 	epoch uint32 // of what is remembered; older cells are free
 	slots []slot
-	arena []byte // the keys; slots keep the array that they were appended to
+	text  []byte // the keys
 
 	batch   uint32
 	pending []int32 // slots of this batch that were not fresh when they were looked up
@@ -35,19 +36,32 @@ type interner struct {
 	view    uint64
 }
 
+// cell is a place of the hash table. It is half a line of the processor's cache, and tells a short key by itself.
 type cell struct {
-	hash  uint32
+	words
 	epoch uint32
 	slot  int32
 }
 
-func newInterner() interner {
-	return interner{seed: maphash.MakeSeed(), cells: make([]cell, 64)}
+// words are what keys are told apart by: the first and last bytes of a short one, between them all of it, and the hash of a long one,
+// whose text has to be compared as well.
+type words struct {
+	head, tail uint64
+	length     int32
 }
 
-// What is remembered is forgotten after a moment, so that the cache sees which keys are in use, and when it becomes much.
+const shortKey = 16 // bytes
+
+func newInterner() interner {
+	t := interner{cells: make([]cell, 64)}
+	t.reset()
+	return t
+}
+
+// What is remembered is forgotten after a moment, so that the cache sees which keys are in use, and when it becomes much. An entry's own
+// time is kept to meanwhile.
 const (
-	memoryTime = int64(100 * time.Millisecond)
+	memoryTime = int64(5 * time.Second)
 	memorySize = 1 << 15
 )
 
@@ -69,7 +83,7 @@ func (t *interner) recall(now int64, viewEpoch uint64) {
 func (t *interner) reset() {
 	clear(t.slots)
 	t.slots = t.slots[:0]
-	t.arena = t.arena[:0]
+	t.text = t.text[:0]
 	t.pending = t.pending[:0]
 	t.born = math.MinInt64 / 2
 	t.epoch++
@@ -79,27 +93,61 @@ func (t *interner) reset() {
 	}
 }
 
+// The seeds keep whoever writes the events from choosing keys that collide.
+var (
+	seed         = maphash.MakeSeed()
+	seedA, seedB = rand.Uint64() | 1, rand.Uint64() | 1
+)
+
+func wordsOf(key []byte) words {
+	n := len(key)
+	switch {
+	case n > shortKey:
+		return words{maphash.Bytes(seed, key), 0, int32(n)}
+	case n >= 8: // the two overlap
+		return words{binary.LittleEndian.Uint64(key), binary.LittleEndian.Uint64(key[n-8:]), int32(n)}
+	case n >= 4:
+		return words{uint64(binary.LittleEndian.Uint32(key)), uint64(binary.LittleEndian.Uint32(key[n-4:])), int32(n)}
+	}
+	w := words{length: int32(n)}
+	for i, c := range key {
+		w.head |= uint64(c) << (8 * i)
+	}
+	return w
+}
+
+func (w *words) hash() uint32 {
+	hi, lo := bits.Mul64(w.head^seedA, w.tail^seedB^uint64(w.length))
+	return uint32(hi ^ lo)
+}
+
 // find returns the key's number.
 func (t *interner) find(key []byte) int32 {
-	hash := uint32(maphash.Bytes(t.seed, key))
+	w := wordsOf(key)
 	mask := uint32(len(t.cells) - 1)
-	for i := hash & mask; ; i = (i + 1) & mask {
+	for i := w.hash() & mask; ; i = (i + 1) & mask {
 		c := &t.cells[i]
 		if c.epoch != t.epoch {
-			return t.add(key, hash, c)
+			return t.add(key, w, c)
 		}
-		if c.hash == hash && bytes.Equal(t.slots[c.slot].key, key) {
+		if c.words == w && (len(key) <= shortKey || string(t.key(c.slot)) == string(key)) {
 			return c.slot
 		}
 	}
 }
 
-func (t *interner) add(key []byte, hash uint32, c *cell) int32 {
+// key returns the key of a number. It is valid until the next one is added.
+func (t *interner) key(n int32) []byte {
+	s := &t.slots[n]
+	return t.text[s.start:s.end]
+}
+
+func (t *interner) add(key []byte, w words, c *cell) int32 {
 	n := int32(len(t.slots))
-	*c = cell{hash, t.epoch, n}
-	start := len(t.arena)
-	t.arena = append(t.arena, key...)
-	t.slots = append(t.slots, slot{key: t.arena[start:len(t.arena):len(t.arena)]})
+	*c = cell{w, t.epoch, n}
+	start := len(t.text)
+	t.text = append(t.text, key...)
+	t.slots = append(t.slots, slot{start: int32(start), end: int32(len(t.text))})
 	if len(t.slots)*2 > len(t.cells) {
 		t.grow()
 	}
@@ -108,13 +156,13 @@ func (t *interner) add(key []byte, hash uint32, c *cell) int32 {
 
 func (t *interner) grow() {
 	old := t.cells
-	t.cells = make([]cell, 4*len(old))
+	t.cells = make([]cell, 2*len(old))
 	mask := uint32(len(t.cells) - 1)
 	for _, c := range old {
 		if c.epoch != t.epoch {
 			continue
 		}
-		i := c.hash & mask
+		i := c.hash() & mask
 		for t.cells[i].epoch == t.epoch {
 			i = (i + 1) & mask
 		}

@@ -77,9 +77,10 @@ func (j *Joiner) Close() {
 	j.save()
 }
 
-// Join joins the events of one batch, and returns the array that the joined documents share. It returns an error only when ctx ends: while rows cannot be read that no stale one can
-// stand in for, it waits with growing pauses and tries again, so that no event passes unjoined and none is lost.
-func (j *Joiner) Join(ctx context.Context, events []Event) ([]byte, error) {
+// Join joins the events of one batch, and returns the arrays that they have begun, with the joined documents. It returns an error only
+// when ctx ends: while rows cannot be read that no stale one can stand in for, it waits with growing pauses and tries again, so that no
+// event passes unjoined and none is lost.
+func (j *Joiner) Join(ctx context.Context, events []Event) ([][]byte, error) {
 	for attempt := 0; ; attempt++ {
 		out, err := j.attempt(ctx, events)
 		if err == nil {
@@ -99,7 +100,7 @@ func (j *Joiner) Join(ctx context.Context, events []Event) ([]byte, error) {
 	}
 }
 
-func (j *Joiner) attempt(ctx context.Context, events []Event) ([]byte, error) {
+func (j *Joiner) attempt(ctx context.Context, events []Event) ([][]byte, error) {
 	p, err := j.plan(ctx)
 	if err != nil {
 		return nil, err

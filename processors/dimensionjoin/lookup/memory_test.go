@@ -205,7 +205,7 @@ func inBackground(t testing.TB, j *Joiner, docs ...string) chan []string {
 
 func tryJoin(ctx context.Context, j *Joiner, docs ...string) ([]string, error) {
 	evs := events(docs...)
-	out, err := j.Join(ctx, evs)
+	arrays, err := j.Join(ctx, evs)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func tryJoin(ctx context.Context, j *Joiner, docs ...string) ([]string, error) {
 		case evs[i].Drop:
 			texts[i] = "dropped"
 		default:
-			texts[i] = string(out[evs[i].Start:evs[i].End])
+			texts[i] = string(arrays[0][evs[i].Start:evs[i].End])
 		}
 	}
 	return texts, nil

@@ -22,7 +22,7 @@ type worker struct {
 	spans   []jsonscan.Span
 	dims    []dimWorker
 	events  []Event
-	out     []byte          // the joined documents; made for each batch
+	arrays  [][]byte        // the joined documents; made for each batch
 	slots   []int32         // events × dimensions
 	rows    []*source.Row   // events × dimensions
 	saved   []jsonscan.Span // events × plan.saved
@@ -61,7 +61,7 @@ func newWorker(p *plan) *worker {
 const window = 256
 
 // join joins the batch, or returns why rows could not be read; the events are as they were then.
-func (w *worker) join(ctx context.Context, events []Event) ([]byte, error) {
+func (w *worker) join(ctx context.Context, events []Event) ([][]byte, error) {
 	w.begin(events)
 	defer w.end()
 	built := 0
@@ -82,7 +82,7 @@ func (w *worker) join(ctx context.Context, events []Event) ([]byte, error) {
 		return nil, err
 	}
 	w.publish()
-	return w.out, nil
+	return w.arrays, nil
 }
 
 // settled reports whether events can be joined at once: every row is there, and none of the events is a structure, which
@@ -149,7 +149,7 @@ func (w *worker) begin(events []Event) {
 func (w *worker) end() {
 	clear(w.rows)
 	clear(w.fields)
-	w.events, w.out = nil, nil
+	w.events, w.arrays = nil, nil
 }
 
 func resize[T any](s []T, n int) []T {
@@ -297,7 +297,7 @@ func (w *worker) intern(d int, key []byte) int32 {
 }
 
 func (w *worker) lookUp(d int, n int32, s *slot) {
-	s.entry, s.state = w.plan.dims[d].view.Get(s.key, w.now)
+	s.entry, s.state = w.plan.dims[d].view.Get(w.dims[d].key(n), w.now)
 	if s.state == cache.Fresh {
 		s.until = s.entry.RefreshAt
 		return
@@ -319,16 +319,16 @@ func (w *worker) pick(d, from, to int) {
 		if number >= 0 {
 			s := &dw.slots[number]
 			dw.counts.add(s)
-			switch e := s.entry; {
+			e := s.entry
+			switch {
+			case e.Row.Members != nil:
+				row = &e.Row
 			case e.Err != nil:
 				dw.counts.errors++
 				w.fail(i, e.Err)
 				continue
-			case e.Missing:
-			case p.timeAt >= 0:
+			case !e.Missing:
 				row = source.At(e.Versions, w.times[i*w.plan.times+p.timeAt])
-			default:
-				row = &e.Row
 			}
 		}
 		if row == nil {
@@ -343,7 +343,7 @@ func (c *counts) add(s *slot) {
 	switch {
 	case s.loaded:
 		c.misses++
-	case s.entry.Missing:
+	case s.entry.Row.Members == nil && s.entry.Missing:
 		c.negative++
 	default:
 		c.hits++
@@ -364,7 +364,7 @@ func (w *worker) unmatched(i, d int, number int32) {
 	case FailOnMissing:
 		e := &MissingError{Dimension: p.Source.Name}
 		if number >= 0 {
-			e.Key = source.Describe(p.schema.Keys, string(w.dims[d].slots[number].key))
+			e.Key = source.Describe(p.schema.Keys, string(w.dims[d].key(number)))
 		}
 		w.fail(i, e)
 	default:
