@@ -8,7 +8,7 @@ import (
 
 // readCascades finds the tables whose rows change when one of another is deleted, by foreign keys ON DELETE CASCADE or SET
 // NULL: InnoDB changes the rows itself, and the binlog has only the other table's. The result is keyed by the table that is
-// logged, in the spelling of fold. MySQL from 9.6 on logs all of them, unless it is told to leave foreign keys to InnoDB.
+// logged; all names are folded. MySQL from 9.6 on logs all of them, unless it is told to leave foreign keys to InnoDB.
 func (f *Follower) readCascades(ctx context.Context) (map[Table][]Table, error) {
 	if native, err := variable(ctx, f.db, "innodb_native_foreign_keys"); err != nil || native == "0" {
 		return nil, err
@@ -18,9 +18,9 @@ func (f *Follower) readCascades(ctx context.Context) (map[Table][]Table, error) 
 		return nil, err
 	}
 	cascades := map[Table][]Table{}
-	for folded, t := range f.tables {
+	for t := range f.tables {
 		seen := map[Table]bool{} // without the table itself, which may refer to itself
-		for next := []Table{folded}; len(next) > 0; next = next[1:] {
+		for next := []Table{t}; len(next) > 0; next = next[1:] {
 			for _, parent := range parents[next[0]] {
 				if seen[parent] {
 					continue

@@ -2,6 +2,7 @@ package binlog
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ type transaction struct {
 	gtid   string
 	open   bool // statements do not end it
 	xid    string
-	tables map[Table]bool // whose rows it has changed
+	tables map[Table]bool // whose rows it has changed, folded
 }
 
 // handle takes the next event of the stream.
@@ -105,15 +106,14 @@ func (f *Follower) rows(e *replication.RowsEvent) {
 			f.changed(t)
 		}
 	}
-	t, followed := f.tables[logged]
-	if !followed {
+	if !f.follows(logged) {
 		return
 	}
 	if len(e.Rows) == 0 { // see decode
-		f.changed(t)
+		f.changed(logged)
 		return
 	}
-	f.touch(t)
+	f.touch(logged)
 	var names []string
 	for _, n := range e.Table.ColumnName {
 		names = append(names, string(n))
@@ -123,20 +123,26 @@ func (f *Follower) rows(e *replication.RowsEvent) {
 		if i < len(e.SkippedColumns) {
 			r.Skipped = e.SkippedColumns[i]
 		}
-		f.handler.Row(t, r)
+		for _, t := range f.tables[logged] {
+			f.handler.Row(t, r)
+		}
 	}
 }
 
-func (f *Follower) changed(t Table) {
-	f.touch(t)
-	f.handler.Changed(t)
+func (f *Follower) follows(folded Table) bool { return len(f.tables[folded]) > 0 }
+
+func (f *Follower) changed(folded Table) {
+	f.touch(folded)
+	for _, t := range f.tables[folded] {
+		f.handler.Changed(t)
+	}
 }
 
-func (f *Follower) touch(t Table) {
+func (f *Follower) touch(folded Table) {
 	if f.tx.tables == nil {
 		f.tx.tables = map[Table]bool{}
 	}
-	f.tx.tables[t] = true
+	f.tx.tables[folded] = true
 }
 
 // query takes a statement, and reports whether a transaction ends with it. It looks for those that change a table otherwise
@@ -154,7 +160,7 @@ func (f *Follower) query(text string) (ends bool) {
 	}
 	text = strings.ToLower(text)
 	database := strings.HasPrefix(text, "drop database") || strings.HasPrefix(text, "drop schema")
-	for _, t := range f.tables {
+	for t := range f.tables {
 		if database || strings.Contains(text, strings.ToLower(t.Name)) {
 			f.changed(t)
 		}
@@ -175,9 +181,9 @@ func (f *Follower) xa(text string) (ends bool) {
 		return false
 	case "COMMIT":
 		tables, known := f.prepared[xid]
-		for _, t := range f.tables {
+		for t := range f.tables {
 			if !known || slices.Contains(tables, t) {
-				f.handler.Changed(t)
+				f.changed(t)
 			}
 		}
 	}
@@ -192,11 +198,7 @@ func (f *Follower) prepare() {
 	if f.prepared == nil || len(f.prepared) >= most {
 		f.prepared = map[string][]Table{}
 	}
-	var tables []Table
-	for t := range f.tx.tables {
-		tables = append(tables, t)
-	}
-	f.prepared[f.tx.xid] = tables
+	f.prepared[f.tx.xid] = slices.Collect(maps.Keys(f.tx.tables))
 }
 
 func (f *Follower) lag(h *replication.EventHeader) {
@@ -214,7 +216,7 @@ func (f *Follower) decode(ev *replication.RowsEvent, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if _, followed := f.tables[f.fold(tableOf(ev.Table))]; !followed {
+	if !f.follows(f.fold(tableOf(ev.Table))) {
 		return nil
 	}
 	if err := ev.DecodeData(pos, data); err != nil {

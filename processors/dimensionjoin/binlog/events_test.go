@@ -20,7 +20,7 @@ func (h *heard) since() (news []string) { news, *h = *h, nil; return news }
 
 func newFollower(h *heard) *Follower {
 	f := New(Config{}, nil, h)
-	f.tables = map[Table]Table{{"shop", "product"}: {"shop", "product"}, {"shop", "brand"}: {"shop", "brand"}}
+	f.tables = map[Table][]Table{{"shop", "product"}: {{"shop", "product"}}, {"shop", "brand"}: {{"shop", "brand"}}}
 	f.cascades = map[Table][]Table{{"shop", "owner"}: {{"shop", "brand"}}}
 	f.position.place = place{"binlog.000001", 4}
 	return f
@@ -118,4 +118,15 @@ func TestGaps(t *testing.T) {
 	require.Equal(t, "this is another server", f.gapBefore(server{id: "b", end: end{place: place{"binlog.000002", 4}}}))
 	f.position.offset = 5
 	require.Equal(t, "the binlog was reset", f.gapBefore(server{id: "a", end: end{place: place{"binlog.000001", 4}}}))
+}
+
+// On a server that takes any case, each spelling of the configuration is told.
+func TestSpellings(t *testing.T) {
+	h := &heard{}
+	f := newFollower(h)
+	f.tables = map[Table][]Table{{"shop", "product"}: {{"shop", "Product"}, {"Shop", "PRODUCT"}}}
+	f.rows(rowsOf("product", 1))
+	require.Equal(t, []string{"row of Product[1]", "row of PRODUCT[1]"}, h.since())
+	f.query("TRUNCATE product")
+	require.Equal(t, []string{"Product changed", "PRODUCT changed"}, h.since())
 }

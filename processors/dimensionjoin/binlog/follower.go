@@ -25,7 +25,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/replication"
 )
 
-// Table names a table, in the spelling of the server.
+// Table names a table. A server that takes any case for a name has it found whatever its spelling here; see Follower.fold.
 type Table struct{ Database, Name string }
 
 // Row is one image of a row, before or after its change.
@@ -69,13 +69,13 @@ type Follower struct {
 	said    string // the last complaint, so that it is logged once
 
 	server   server
-	tables   map[Table]Table   // those followed, by their folded names
+	tables   map[Table][]Table // the spellings of those followed, by their folded names
 	cascades map[Table][]Table // see readCascades
 
 	position position
 	gap      string // why there is no position
 	tx       transaction
-	prepared map[string][]Table // what a distributed transaction has changed, until it is committed
+	prepared map[string][]Table // what a distributed transaction has changed, folded, until it is committed
 	owed     place              // of the last heartbeat, when the binlog went on after it
 }
 
@@ -159,9 +159,9 @@ func (f *Follower) start(ctx context.Context) error {
 		f.position = p
 		f.handler.Missed(gap)
 	}
-	f.server, f.tables = s, map[Table]Table{}
+	f.server, f.tables = s, map[Table][]Table{}
 	for _, t := range f.config.Tables {
-		f.tables[f.fold(t)] = t
+		f.tables[f.fold(t)] = append(f.tables[f.fold(t)], t)
 	}
 	f.cascades, err = f.readCascades(ctx)
 	return err
