@@ -152,6 +152,9 @@ type Report struct {
 	Stages    []*Stage   `json:"stages,omitempty"`
 	Baselines []*Stage   `json:"baselines,omitempty"`
 	Latencies []*Latency `json:"latencies,omitempty"`
+
+	Calibration   []Calibration `json:"calibration,omitempty"`
+	MachineFactor float64       `json:"machine_factor,omitempty"` // how many times as long as on the machine of the budgets
 }
 
 // Run measures all scenarios asked for, one after the other.

@@ -133,6 +133,20 @@ func TestBudgetsSayWhatWasReached(t *testing.T) {
 	require.Contains(t, out.String(), "310.00 of 300.00 MB  NOT MET")
 }
 
+func TestCalibrationStandsBesideTheBudgets(t *testing.T) {
+	r := &Report{Results: []*Result{{Scenario: "standard", NetMicros: 3, PeakBytes: 290e6, FirstInsert: 1}}}
+	r.calibrate(map[string]*Stage{"encoding/json to a map": {CPUMicros: 15.4}, "Benthos AsStructured": {CPUMicros: 9}})
+	require.Zero(t, r.MachineFactor, "not of two")
+	r.calibrate(map[string]*Stage{"encoding/json to a map": {CPUMicros: 15.4}, "Benthos AsStructured": {CPUMicros: 9}, "fetch": {CPUMicros: 0.58}})
+	require.InDelta(t, 2, r.MachineFactor, 1e-9)
+	var out bytes.Buffer
+	require.NoError(t, r.WriteTable(&out))
+	require.Regexp(t, `encoding/json to a map +15.40 µs/row +7.70 on the machine of the budgets +2.00 ×`, out.String())
+	require.Contains(t, out.String(), "machine factor: 2.00")
+	require.Regexp(t, `many records a message, three dimensions +3.00 of 2.00 µs/row +NOT MET +1.50 calibrated`, out.String())
+	require.Regexp(t, `peak memory +290.00 of 300.00 MB +met\n`, out.String())
+}
+
 func TestCompareIsPairByPair(t *testing.T) {
 	c := &Comparison{Scenario: "standard", BaseRevision: "v1"}
 	for _, pair := range [][2]float64{{2, 1}, {10, 6}, {4, 4}} {

@@ -25,15 +25,16 @@ func median(runs []*Result) *Result {
 	return runs[len(runs)/2]
 }
 
-// AddStages measures the stages and the baselines alone.
+// AddStages measures the stages and the baselines alone, and the machine.
 func (b *Bench) AddStages(ctx context.Context, r *Report) error {
 	if _, err := b.prepare(ctx, base()); err != nil { // the topic that "fetch" reads
 		return err
 	}
+	var calibration []*Stage
 	for _, list := range []struct {
 		names []string
 		into  *[]*Stage
-	}{{StageNames, &r.Stages}, {BaselineNames, &r.Baselines}} {
+	}{{StageNames, &r.Stages}, {BaselineNames, &r.Baselines}, {[]string{references[0].name, references[1].name}, &calibration}} {
 		for _, name := range list.names {
 			s, err := b.stage(ctx, name)
 			if err != nil {
@@ -43,6 +44,11 @@ func (b *Bench) AddStages(ctx context.Context, r *Report) error {
 			*list.into = append(*list.into, s)
 		}
 	}
+	measured := map[string]*Stage{}
+	for _, s := range append(calibration, r.Stages...) {
+		measured[s.Name] = s
+	}
+	r.calibrate(measured)
 	return nil
 }
 
@@ -64,6 +70,9 @@ type Budget struct {
 	Unit          string
 }
 
+// cpuPerRow is the unit of the budgets that depend on the machine's speed.
+const cpuPerRow = "µs/row"
+
 // Met tells whether the figure was reached.
 func (b Budget) Met() bool { return b.Actual <= b.Limit }
 
@@ -82,10 +91,10 @@ func (r *Report) Budgets() (out []Budget) {
 		out = append(out, Budget{what, limit, actual(), unit})
 	}
 	cpu := func(name string) float64 { return byName[name].NetMicros }
-	add("many records a message, three dimensions", "µs/row", 2.0, func() float64 { return cpu("standard") }, "standard")
-	add("one record a message, three dimensions", "µs/row", 3.2, func() float64 { return cpu("one record a message") }, "one record a message")
-	add("three cached dimensions", "µs/row", 0.6, func() float64 { return cpu("standard") - cpu("no join") }, "standard", "no join")
-	add("exactly once, beyond at least once", "µs/row", 0.3, func() float64 {
+	add("many records a message, three dimensions", cpuPerRow, 2.0, func() float64 { return cpu("standard") }, "standard")
+	add("one record a message, three dimensions", cpuPerRow, 3.2, func() float64 { return cpu("one record a message") }, "one record a message")
+	add("three cached dimensions", cpuPerRow, 0.6, func() float64 { return cpu("standard") - cpu("no join") }, "standard", "no join")
+	add("exactly once, beyond at least once", cpuPerRow, 0.3, func() float64 {
 		return cpu("MergeTree, exactly once") - cpu("MergeTree, at least once")
 	}, "MergeTree, exactly once", "MergeTree, at least once")
 	add("peak memory", "MB", 300, func() float64 { return float64(byName["standard"].PeakBytes) / 1e6 }, "standard")
@@ -134,6 +143,9 @@ func (r *Report) WriteTable(w io.Writer) error {
 	if floor := r.Floor(true); floor > 0 {
 		fmt.Fprintf(w, "  floor: %.2f µs/row, %.2f without the join\n", floor, r.Floor(false))
 	}
+	if err := r.writeCalibration(w); err != nil {
+		return err
+	}
 	if len(r.Results) > 0 {
 		fmt.Fprintf(w, "\nStarting and ending without work: %.2f s of CPU; connected after %.1f s.\n", r.StartCPU, r.Start)
 	}
@@ -152,13 +164,20 @@ func (r *Report) writeBudgets(w io.Writer) error {
 		return nil
 	}
 	fmt.Fprintln(w, "\nBudgets:")
+	if r.MachineFactor > 0 {
+		fmt.Fprintf(w, "(The verdict is about the figure as measured. Behind it, CPU times divided by the machine factor %.2f: what they would be on the machine of the budgets.)\n", r.MachineFactor)
+	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, b := range budgets {
 		verdict := "met"
 		if !b.Met() {
 			verdict = "NOT MET"
 		}
-		fmt.Fprintf(tw, "  %s\t%.2f of %.2f %s\t%s\n", b.What, b.Actual, b.Limit, b.Unit, verdict)
+		calibrated := ""
+		if r.MachineFactor > 0 && b.Unit == cpuPerRow {
+			calibrated = fmt.Sprintf("\t%.2f calibrated", b.Actual/r.MachineFactor)
+		}
+		fmt.Fprintf(tw, "  %s\t%.2f of %.2f %s\t%s%s\n", b.What, b.Actual, b.Limit, b.Unit, verdict, calibrated)
 	}
 	return tw.Flush()
 }

@@ -63,6 +63,9 @@ func ServeStage(ctx context.Context, args []string) error {
 		"send":            func() (*Stage, error) { return send(sink) },
 		BaselineNames[0]:  func() (*Stage, error) { return rowBatches(ctx, native) },
 		BaselineNames[1]:  func() (*Stage, error) { return jsonEachRow(ctx, httpAddr) },
+
+		references[0].name: encodingJSON,
+		references[1].name: asStructured,
 	}[name]
 	if work == nil {
 		return fmt.Errorf("stage: there is no %q", name)
@@ -114,11 +117,15 @@ func discard(l net.Listener) {
 
 // measure runs work, which returns the rows it did, often enough to be measurable, and gives the CPU time per row.
 func measure(note string, work func() (int, error)) (*Stage, error) {
+	return measureRows(stageWork, note, work)
+}
+
+func measureRows(least int, note string, work func() (int, error)) (*Stage, error) {
 	if _, err := work(); err != nil { // warms caches and buffers
 		return nil, err
 	}
 	start, rows := cpuTime(), 0
-	for rows < stageWork {
+	for rows < least {
 		n, err := work()
 		if err != nil {
 			return nil, err
