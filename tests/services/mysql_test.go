@@ -9,11 +9,14 @@ import (
 )
 
 func TestMariaDBAndMySQL(t *testing.T) {
+	_, err := services.Start(t.Context(), services.Options{MariaDB: true, MySQL: true, Log: t.Output()})
+	require.ErrorContains(t, err, "MariaDB or MySQL, not both")
 	for name, opts := range map[string]services.Options{
 		"MariaDB": {MariaDB: true},
 		"MySQL":   {MySQL: true, MySQLArgs: []string{"--binlog-row-metadata=FULL"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := services.Run(t, opts).MySQL
 			value := func(query string) (v string) {
 				t.Helper()
@@ -40,6 +43,4 @@ func TestMariaDBAndMySQL(t *testing.T) {
 			require.NoError(t, server.Stop())
 		})
 	}
-	_, err := services.Start(t.Context(), services.Options{MariaDB: true, MySQL: true, Log: t.Output()})
-	require.ErrorContains(t, err, "MariaDB or MySQL, not both")
 }
