@@ -49,24 +49,8 @@ type Prepared struct {
 	At time.Time
 	// Recovered is set when an earlier owner (or an earlier life) of the partition recorded the intent: its inserts may have landed.
 	Recovered bool
-	// LookUp is set when an attempt could not rely on the names of the range's blocks, and so no later one can: see Lookup.
+	// LookUp is set when an attempt could not rely on the names of the range's blocks, and so no later one can: see Lease.LookUp.
 	LookUp bool
-}
-
-// Lookup is implemented by leases whose ranges can be finished by looking their rows up by topic, partition and offset. That is for when block
-// names do not tell: the records would be routed otherwise than the intent says, or the intent is older than the deduplication window.
-type Lookup interface {
-	// LookUp records that this range is finished by look-up only, whatever a later attempt would make of it, and then waits until no earlier owner
-	// of the partition can be sending any more: its session has timed out, and settle, the longest that a block can be under way, has passed
-	// since. Rows found after that are all there will be. It fails as Prepare does.
-	LookUp(ctx context.Context, sink string, settle time.Duration) (Prepared, error)
-}
-
-// Witness is implemented by leases that tell when nobody will insert their range any more.
-type Witness interface {
-	// OnCommitted has f called, once, after Kafka has acknowledged that the range is done. A range that is delivered again first, or whose
-	// partition is lost first, calls nothing. f must not wait for the lease.
-	OnCommitted(f func())
 }
 
 // Lease is the right to insert one range, handed from the input to the output in the context of the range's messages.
@@ -84,6 +68,14 @@ type Lease interface {
 	// Prepare records the intent in Kafka, fenced by the group's generation, and returns once it is durable. When one is
 	// already pinned it returns that one unchanged. It waits while the metadata is full.
 	Prepare(ctx context.Context, sink string, intent Intent) (Prepared, error)
+	// LookUp is for when block names do not tell which rows are in: the records would be routed otherwise than the intent says, or the intent is
+	// older than the deduplication window. It records that this range is finished by looking for its rows only, whatever a later attempt would
+	// make of it, and then waits until no earlier owner of the partition can be sending any more: its session has timed out, and settle, the
+	// longest that a block can be under way, has passed since. Rows found after that are all there will be. It fails as Prepare does.
+	LookUp(ctx context.Context, sink string, settle time.Duration) (Prepared, error)
+	// OnCommitted has f called, once, after Kafka has acknowledged that the range is done: nobody will insert it any more. A range that is
+	// delivered again first, or whose partition is lost first, calls nothing. f must not wait for the lease.
+	OnCommitted(f func())
 	// Alive is nil while the partition is known to be owned: the last heartbeat that was answered is younger than the
 	// session timeout, by a clock that counts suspension. Otherwise it wraps ErrLost, and nothing more may be sent.
 	Alive() error

@@ -37,7 +37,7 @@
 //  5. A range goes to a shard as one block. Rows at fault are found on another table, and a lease is claimed by one write at a time.
 //  6. The digest of an attempt has to be that of the intent, and the intent has to be younger than the deduplication window. Otherwise rows
 //     are looked up by topic, partition and offset, after it was recorded that from now on they are (a later attempt might find
-//     the old digest again, and use names that the look-up has passed by), and after earlier owners have fallen silent (Lookup).
+//     the old digest again, and use names that the look-up has passed by), and after earlier owners have fallen silent (Lease.LookUp).
 //  7. The lease is alive before each block is sent, and a block that was sent cannot arrive later than the deduplication window.
 //  8. Where a server that is killed can remember a name without having the part, the rows of a block that was dropped as repeated are looked up.
 //  9. A block that an output puts aside, to be sent some day by somebody else, may be sent by the range's next owner too, until Kafka holds that the

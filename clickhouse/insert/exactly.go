@@ -194,11 +194,7 @@ var errLookedUp = errors.New("an earlier attempt has looked for its rows")
 // recordLookUp makes every later attempt at the range a look-up too, and waits until no earlier owner can be sending. Without the
 // record, an attempt after this one that cuts as at first would send under names that this one passes by.
 func (r *promise) recordLookUp(ctx context.Context) error {
-	lease, ok := r.j.lease.(delivery.Lookup)
-	if !ok {
-		return nil
-	}
-	prepared, err := lease.LookUp(ctx, r.w.sink, lookUpSettle)
+	prepared, err := r.j.lease.LookUp(ctx, r.w.sink, lookUpSettle)
 	if err != nil {
 		return fmt.Errorf("recording that rows of %s are looked for: %w", r.j.lease.Range(), err)
 	}

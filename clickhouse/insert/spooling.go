@@ -39,12 +39,8 @@ func (s *shipment) spool(cause error) error {
 // commitSpooled has the files of a range that was written note when Kafka holds that it is done: until then the range's next owner
 // may send their blocks, too.
 func (w *Writer) commitSpooled(j *job) {
-	lease, ok := j.lease.(delivery.Witness)
-	if !ok {
-		return
-	}
 	for _, path := range j.files {
-		lease.OnCommitted(func() {
+		j.lease.OnCommitted(func() {
 			if err := spool.Commit(path); err != nil {
 				w.log.Warn("it could not be noted that a spooled block's range is committed, so its rows will be looked for before it is replayed", "path", path, "error", err)
 			}

@@ -78,11 +78,7 @@ type attempt struct {
 	highWater int64 // end of the partition when the range was handed over
 }
 
-var (
-	_ delivery.Lease   = attempt{}
-	_ delivery.Lookup  = attempt{}
-	_ delivery.Witness = attempt{}
-)
+var _ delivery.Lease = attempt{}
 
 // Range implements delivery.Lease.
 func (a attempt) Range() delivery.Range { return a.rng }
@@ -148,7 +144,7 @@ func (a attempt) Prepare(ctx context.Context, sink string, wanted delivery.Inten
 	return a.await(ctx, sink, in)
 }
 
-// LookUp implements delivery.Lookup.
+// LookUp implements delivery.Lease.
 func (a attempt) LookUp(ctx context.Context, sink string, settle time.Duration) (delivery.Prepared, error) {
 	in, err := a.recordLookUp(sink)
 	if err != nil {
@@ -172,7 +168,7 @@ func (a attempt) LookUp(ctx context.Context, sink string, settle time.Duration) 
 	}
 }
 
-// OnCommitted implements delivery.Witness.
+// OnCommitted implements delivery.Lease.
 func (a attempt) OnCommitted(f func()) {
 	s := a.p.s
 	s.mu.Lock()

@@ -137,6 +137,7 @@ func (l *ledger) lease(from, to int64, recovered bool) *lease {
 func (l *lease) Range() delivery.Range             { return l.r }
 func (l *lease) Claim(string) (func(error), error) { return func(error) {}, nil }
 func (l *lease) Alive() error                      { return nil }
+func (l *lease) OnCommitted(func())                {}
 func (l *lease) Pinned(sink string) (delivery.Prepared, bool) {
 	l.ledger.mu.Lock()
 	defer l.ledger.mu.Unlock()
@@ -151,6 +152,16 @@ func (l *lease) Prepare(_ context.Context, sink string, intent delivery.Intent) 
 	defer l.ledger.mu.Unlock()
 	p := delivery.Prepared{Intent: intent, At: time.Now()}
 	l.ledger.intents[l.r.Name()+sink] = p
+	return p, nil
+}
+
+func (l *lease) LookUp(_ context.Context, sink string, _ time.Duration) (delivery.Prepared, error) {
+	l.ledger.mu.Lock()
+	p := l.ledger.intents[l.r.Name()+sink]
+	p.LookUp = true
+	l.ledger.intents[l.r.Name()+sink] = p
+	l.ledger.mu.Unlock()
+	p, _ = l.Pinned(sink)
 	return p, nil
 }
 

@@ -145,7 +145,7 @@ func (s *sink) write(ctx context.Context, lease delivery.Lease, batch service.Me
 	if s.chance(s.fail) {
 		return errors.New("failing after everything has landed")
 	}
-	lease.(delivery.Witness).OnCommitted(func() {
+	lease.OnCommitted(func() {
 		_ = s.client.Call("Warehouse.Committed", lease.Range().Name(), new(bool))
 	})
 	return nil

@@ -83,6 +83,16 @@ func (l *lease) Prepare(_ context.Context, sink string, intent delivery.Intent) 
 	return p, nil
 }
 
+func (l *lease) LookUp(_ context.Context, sink string, _ time.Duration) (delivery.Prepared, error) {
+	l.ledger.mu.Lock()
+	p := l.ledger.intents[l.r.Name()+sink]
+	p.LookUp = true
+	l.ledger.intents[l.r.Name()+sink] = p
+	l.ledger.mu.Unlock()
+	p, _ = l.Pinned(sink)
+	return p, nil
+}
+
 func (l *lease) OnCommitted(f func()) { l.ending = append(l.ending, f) }
 
 // commit is what the input does once Kafka holds that the range is done.

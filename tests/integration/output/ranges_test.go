@@ -81,6 +81,24 @@ func TestStreamRangesInOneBatch(t *testing.T) {
 		servers.Servers[0].Query(t, "SELECT offset, topic, partition FROM "+db+".events WHERE id = 499"))
 }
 
+// What the input can do for a range reaches the engine through the output's own lease.
+func TestStreamRecordsThatRowsAreLookedFor(t *testing.T) {
+	db := tables(t)
+	s := pipeline(t, common(db)+traced)
+	kafka := newLedger()
+	l := kafka.lease(0, 100)
+	require.NoError(t, s.sendAll(t.Context(), messages(t, l, events(0, 100))))
+	for key, p := range kafka.intents {
+		p.Digest++ // as if the range were routed otherwise now
+		kafka.intents[key] = p
+	}
+	require.NoError(t, s.sendAll(t.Context(), messages(t, l.recover(), events(0, 100))))
+	requireAll(t, db, 100)
+	for _, p := range kafka.intents {
+		require.True(t, p.LookUp)
+	}
+}
+
 func TestStreamRefusesHalfARange(t *testing.T) {
 	db := tables(t)
 	s := pipeline(t, common(db)+traced)
