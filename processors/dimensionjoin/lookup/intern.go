@@ -14,9 +14,8 @@ import (
 // slot is a distinct key.
 type slot struct {
 	entry      *cache.Entry
-	until      int64  // the entry is fresh before that
-	start, end int32  // of the key in the interner's text
-	batch      uint32 // that the rest is about
+	until      int64 // the entry is fresh before that
+	start, end int32 // of the key in the interner's text
 	state      cache.State
 	loaded     bool // read for this batch
 	stale      bool // joined though past its ttl
@@ -40,6 +39,7 @@ type interner struct {
 type cell struct {
 	words
 	epoch uint32
+	batch uint32 // that wanted the key last
 	slot  int32
 }
 
@@ -71,7 +71,7 @@ func (t *interner) recall(now int64, viewEpoch uint64) {
 	t.pending = t.pending[:0]
 	wrapped := t.batch == 0
 	if wrapped {
-		t.batch = 1 // 0 is a slot's before its first batch
+		t.batch = 1
 	}
 	if wrapped || viewEpoch != t.view || now-t.born > memoryTime || now < t.born || len(t.slots) > memorySize {
 		t.reset()
@@ -121,17 +121,18 @@ func (w *words) hash() uint32 {
 	return uint32(hi ^ lo)
 }
 
-// find returns the key's number.
-func (t *interner) find(key []byte) int32 {
+// find returns the key's number, and whether this batch asks for it the first time.
+func (t *interner) find(key []byte) (n int32, first bool) {
 	w := wordsOf(key)
 	mask := uint32(len(t.cells) - 1)
 	for i := w.hash() & mask; ; i = (i + 1) & mask {
 		c := &t.cells[i]
 		if c.epoch != t.epoch {
-			return t.add(key, w, c)
+			return t.add(key, w, c), true
 		}
 		if c.words == w && (len(key) <= shortKey || string(t.key(c.slot)) == string(key)) {
-			return c.slot
+			first, c.batch = c.batch != t.batch, t.batch
+			return c.slot, first
 		}
 	}
 }
@@ -144,7 +145,7 @@ func (t *interner) key(n int32) []byte {
 
 func (t *interner) add(key []byte, w words, c *cell) int32 {
 	n := int32(len(t.slots))
-	*c = cell{w, t.epoch, n}
+	*c = cell{w, t.epoch, t.batch, n}
 	start := len(t.text)
 	t.text = append(t.text, key...)
 	t.slots = append(t.slots, slot{start: int32(start), end: int32(len(t.text))})

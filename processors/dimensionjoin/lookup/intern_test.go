@@ -27,7 +27,9 @@ func TestInternerTellsKeysApart(t *testing.T) {
 				n = int32(len(numbers))
 				numbers[string(key)] = n
 			}
-			require.Equal(t, n, in.find(key), "seed %d: %q", seed, key)
+			got, first := in.find(key)
+			require.Equal(t, n, got, "seed %d: %q", seed, key)
+			require.Equal(t, !known, first, "seed %d: %q", seed, key)
 			require.Equal(t, string(key), string(in.key(n)), "seed %d", seed)
 		}
 	}
@@ -40,8 +42,14 @@ func TestInternerRemembers(t *testing.T) {
 		in.find([]byte(strconv.Itoa(i)))
 	}
 	in.recall(memoryTime, 7)
-	require.Equal(t, int32(42), in.find([]byte("42")))
+	for _, first := range []bool{true, false} {
+		n, got := in.find([]byte("42"))
+		require.Equal(t, int32(42), n)
+		require.Equal(t, first, got)
+	}
 	in.recall(memoryTime, 8)
 	require.Empty(t, in.slots, "the view has changed")
-	require.Equal(t, int32(0), in.find([]byte("42")))
+	n, first := in.find([]byte("42"))
+	require.Equal(t, int32(0), n)
+	require.True(t, first)
 }

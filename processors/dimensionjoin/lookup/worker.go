@@ -286,9 +286,10 @@ var errNoTime = errors.New("the event has no time to join as of")
 // intern numbers the key, and looks it up unless it is known to be fresh.
 func (w *worker) intern(d int, key []byte) int32 {
 	dw := &w.dims[d]
-	n := dw.find(key)
-	if s := &dw.slots[n]; s.batch != dw.batch {
-		s.batch, s.loaded, s.stale = dw.batch, false, false
+	n, first := dw.find(key)
+	if first {
+		s := &dw.slots[n]
+		s.loaded, s.stale = false, false
 		if w.now >= s.until {
 			w.lookUp(d, n, s)
 		}
