@@ -39,7 +39,7 @@ func (s *stream) sendEach(ctx context.Context, docs documents, senders int) []er
 }
 
 func TestStreamGathersSmallBatches(t *testing.T) {
-	const rows = 5000
+	const rows = 2500
 	for name, test := range map[string]struct {
 		config   string
 		gathered bool
@@ -66,7 +66,7 @@ func TestStreamGathersSmallBatches(t *testing.T) {
 			}
 			t.Logf("%d messages in %v inserts", n, blocks)
 			for _, number := range blocks {
-				require.Less(t, number, n/10, "inserts into a shard of what came one by one")
+				require.Less(t, number, n/8, "inserts into a shard of what came one by one")
 			}
 		})
 	}
@@ -115,7 +115,7 @@ func TestStreamGatheredBatchesOutliveAShard(t *testing.T) {
 		}
 		started <- err
 	}()
-	const rows = 20_000
+	const rows = 5000
 	docs, failed := events(0, rows), 0
 	for left := docs; len(left) > 0; {
 		var again documents
