@@ -24,8 +24,7 @@ type Spool struct {
 	dir string
 	max int64
 
-	mu   sync.Mutex
-	size int64
+	mu sync.Mutex // one Put at a time
 }
 
 // Open makes the directory if it is not there. maxBytes bounds the sum of the files; 0 means no bound. Temporary files that a
@@ -40,25 +39,39 @@ func Open(dir string, maxBytes int64) (*Spool, error) {
 		return nil, fmt.Errorf("reading spool directory: %w", err)
 	}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if strings.HasSuffix(e.Name(), temporary) && strings.Contains(e.Name(), suffix) {
-			if err := os.Remove(path); err != nil {
-				return nil, fmt.Errorf("removing unfinished spool file: %w", err)
-			}
+		if !strings.HasSuffix(e.Name(), temporary) || !strings.Contains(e.Name(), suffix) {
 			continue
 		}
-		if info, err := e.Info(); err == nil && strings.HasSuffix(e.Name(), suffix) {
-			s.size += info.Size()
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return nil, fmt.Errorf("removing unfinished spool file: %w", err)
 		}
 	}
 	return s, nil
 }
 
-// Size is the sum of the files' bytes.
-func (s *Spool) Size() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.size
+// room tells whether a file of so many bytes fits in, in the place of the one of its name. The directory is looked at each time, because a
+// replay in another process takes files away.
+func (s *Spool) room(path string, bytes int64) error {
+	if s.max <= 0 {
+		return nil
+	}
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("reading spool directory: %w", err)
+	}
+	var held int64
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), suffix) || e.Name() == filepath.Base(path) {
+			continue
+		}
+		if info, err := e.Info(); err == nil {
+			held += info.Size()
+		}
+	}
+	if held+bytes > s.max {
+		return fmt.Errorf("spooling %d bytes to %q, which holds %d of %d: %w", bytes, s.dir, held, s.max, ErrFull)
+	}
+	return nil
 }
 
 // Put writes a block and returns once it would survive a crash of the machine. A block of the same name and shard replaces the
@@ -71,13 +84,8 @@ func (s *Spool) Put(h Header, input proto.Input) (path string, err error) {
 	path = filepath.Join(s.dir, fileName(h))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var replaced int64
-	if info, err := os.Stat(path); err == nil {
-		replaced = info.Size()
-	}
-	grown := s.size - replaced + int64(len(data))
-	if s.max > 0 && grown > s.max {
-		return "", fmt.Errorf("spooling %d bytes to %q, which holds %d of %d: %w", len(data), s.dir, s.size, s.max, ErrFull)
+	if err := s.room(path, int64(len(data))); err != nil {
+		return "", err
 	}
 	// Whoever puts the block here again is another owner of its range.
 	if err := ignoreMissing(os.Remove(path + committedMark)); err != nil {
@@ -86,7 +94,6 @@ func (s *Spool) Put(h Header, input proto.Input) (path string, err error) {
 	if err := writeDurably(path, data); err != nil {
 		return "", err
 	}
-	s.size = grown
 	return path, nil
 }
 
