@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
@@ -131,6 +132,17 @@ func native(h *Header, input proto.Input) ([]byte, error) {
 		h.Columns = append(h.Columns, Column{Name: col.Name, Type: string(col.Data.Type()), Bytes: len(b.Buf) - start})
 	}
 	return b.Buf, nil
+}
+
+// readHead reads a file up to the end of its header, or what there is of it.
+func readHead(f io.Reader) ([]byte, error) {
+	head, err := io.ReadAll(io.LimitReader(f, int64(len(magic)+4)))
+	if err != nil || len(head) < len(magic)+4 {
+		return head, err
+	}
+	n := min(binary.LittleEndian.Uint32(head[len(magic):]), maxHeader)
+	rest, err := io.ReadAll(io.LimitReader(f, int64(n)+4))
+	return append(head, rest...), err
 }
 
 // decodeHeader reads the header and returns what follows it. The error text says what is wrong with the bytes.

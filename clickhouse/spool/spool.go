@@ -191,28 +191,31 @@ func List(dir string) ([]Entry, error) {
 
 // Stat reads the header of one file; its rows are only looked at by Read.
 func Stat(path string) (Entry, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return Entry{}, fmt.Errorf("reading spool file: %w", err)
 	}
-	e := Entry{Path: path, Bytes: int64(len(data))}
-	h, err := checkHeader(data)
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading spool file: %w", err)
+	}
+	head, err := readHead(f)
+	if err != nil {
+		return Entry{}, fmt.Errorf("reading spool file: %w", err)
+	}
+	e := Entry{Path: path, Bytes: info.Size()}
+	h, _, err := decodeHeader(head)
+	if err == nil && e.Bytes-int64(len(head)) != h.Size {
+		err = errCutOff
+	}
 	if err != nil {
 		e.Err = &CorruptError{Path: path, Reason: err.Error()}
-		return e, nil //nolint:nilerr // a damaged file is one to tell of
+		return e, nil
 	}
 	e.Err = h.readMarks(path)
 	e.Header = h
 	return e, nil
-}
-
-// checkHeader reads the header and compares the size of what follows it.
-func checkHeader(data []byte) (Header, error) {
-	h, frame, err := decodeHeader(data)
-	if err == nil && int64(len(frame)) != h.Size {
-		err = errCutOff
-	}
-	return h, err
 }
 
 // escapeGlob keeps a directory's own name from being read as a pattern.
