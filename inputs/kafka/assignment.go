@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -22,9 +21,13 @@ type fetched struct {
 	metadata string
 }
 
-// onAssigned notes who we are. A member that the group had expelled comes back under another id, and kgo goes on with the partitions that it gets
-// again as if nothing had been: another member may have owned them meanwhile, so that what we hold of them is void.
 func (s *session) onAssigned(_ context.Context, client *kgo.Client, _ map[string][]int32) {
+	s.identify(client)
+}
+
+// identify notes who we are. A member that the group had expelled comes back under another id, and kgo goes on with the partitions that it gets
+// again as if nothing had been: another member may have owned them meanwhile, so that what we hold of them is void.
+func (s *session) identify(client *kgo.Client) {
 	id, _ := client.GroupMetadata()
 	s.mu.Lock()
 	replaced := s.memberID != "" && s.memberID != id
@@ -39,7 +42,8 @@ func (s *session) onAssigned(_ context.Context, client *kgo.Client, _ map[string
 
 // onRevoked lets the ranges under way come to their end and commits them, within the time that the group allows; what is not done by then
 // is the next owner's to recover.
-func (s *session) onRevoked(_ context.Context, _ *kgo.Client, revoked map[string][]int32) {
+func (s *session) onRevoked(_ context.Context, client *kgo.Client, revoked map[string][]int32) {
+	s.identify(client)
 	limit := s.cfg.rebalanceTimeout - s.cfg.heartbeatInterval
 	limit -= limit / 5 // the next join has to arrive within the timeout too
 	deadline := time.NewTimer(limit)
@@ -109,6 +113,7 @@ func (s *session) release(parts map[topicPart]*partition, why error) {
 		}
 		s.metrics.forget(tp)
 	}
+	s.balanceLocked()
 }
 
 // onLost runs when the group no longer counts us in: there is nothing left to commit under.
@@ -164,6 +169,9 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 				old.lose(errExpired)
 				delete(s.parts, tp)
 			}
+			if _, ok := s.offset[tp]; !ok {
+				return nil, fmt.Errorf("finding where %s/%d starts: the coordinator did not say what is committed", topic, num)
+			}
 			p, err := s.adopt(tp, b)
 			if err != nil {
 				s.log.Errorf("%v", err)
@@ -184,8 +192,8 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 	p := newPartition(s, tp.topic, b.ids[tp.topic], tp.num)
 	start, end := b.start[tp], b.end[tp]
-	f, ok := s.offset[tp]
-	if !ok || f.offset < 0 {
+	f := s.offset[tp]
+	if f.offset < 0 {
 		return p, s.begin(p, tp, b)
 	}
 	l, err := decodeIntents(f.metadata, f.offset)
@@ -194,7 +202,7 @@ func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 	case errors.As(err, &damaged):
 		damaged.Topic, damaged.Partition = tp.topic, tp.num
 		return nil, damaged
-	case err == nil && l.topicID != p.id:
+	case err == nil && !sameTopic(l.topicID, p.id):
 		s.log.Warnf("Topic %q was created again: its offsets are not those of the group, starting anew", tp.topic)
 		return p, s.begin(p, tp, b)
 	case f.offset > end:
@@ -210,6 +218,10 @@ func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 	p.skipTo(start)
 	return p, nil
 }
+
+// sameTopic tells whether the ids may be of one topic. A broker that knows no ids gives none: that says nothing, and must not make a topic new when
+// the brokers are upgraded.
+func sameTopic(a, b [16]byte) bool { return a == b || a == [16]byte{} || b == [16]byte{} }
 
 // begin places a partition that the group has no offset for, and has the place committed before anything is delivered: a crash must not
 // move it.
@@ -234,7 +246,8 @@ func (p *partition) skipTo(start int64) {
 	if p.from >= start {
 		return
 	}
-	p.s.noteExpired(p, start)
+	p.s.log.Errorf("Records of %s/%d between offsets %d and %d have expired before they were read", p.topic, p.num, p.from, start)
+	p.s.metrics.expired.Incr(start - p.from)
 	for _, l := range p.leases {
 		if l.rng.To <= start {
 			if l.state == planned {
@@ -274,7 +287,7 @@ func (s *session) bounds(ctx context.Context, topics []string) (bounds, error) {
 		return b, err
 	}
 	for _, d := range details {
-		if d.Err != nil && !errors.Is(d.Err, kerr.UnknownTopicOrPartition) {
+		if d.Err != nil {
 			return b, fmt.Errorf("topic %q: %w", d.Topic, d.Err)
 		}
 		b.ids[d.Topic] = d.ID

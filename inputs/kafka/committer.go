@@ -46,6 +46,7 @@ type proposal struct {
 	metadata  string
 	intents   []*intent
 	ended     []func()
+	full      bool // intents have to wait for room
 }
 
 func (s *session) commitOnce() error {
@@ -109,6 +110,8 @@ func (p *partition) propose() *proposal {
 				if lowest && p.onlyOpen(l) {
 					in.err = fmt.Errorf("%w: %d bytes needed, %d allowed", ErrMetadataTooLarge, len(metadata), p.limit)
 					close(in.durable)
+				} else {
+					c.full = true
 				}
 				continue
 			}
@@ -237,8 +240,8 @@ func (s *session) committedLocked(c *proposal) {
 			close(in.durable)
 		}
 	}
-	if c.p.waitingIntents() {
-		c.p.limitReached()
+	if c.full {
+		s.metrics.metadataFull.Incr(1) // the next range that ends makes the partition dirty, and the intents are proposed again
 	}
 	if !c.p.anchored {
 		c.p.anchored = true
@@ -264,20 +267,6 @@ func (s *session) refusedLocked(c *proposal, code error) error {
 	}
 	return err
 }
-
-func (p *partition) waitingIntents() bool {
-	for _, l := range p.leases {
-		for _, in := range l.intents {
-			if l.state != done && !in.recorded() && in.err == nil {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// limitReached counts a wait for room in the metadata; the next range that ends makes the partition dirty, and the intent is proposed again.
-func (p *partition) limitReached() { p.s.metrics.metadataFull.Incr(1) }
 
 // commitCodes gives each partition's result. From version 10 on an answer names topics by id only.
 func commitCodes(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommitResponse) map[topicPart]error {

@@ -85,18 +85,20 @@ func TestPreparingWaitsWhileTheMetadataIsFull(t *testing.T) {
 	s.commitNow(t)
 	require.NoError(t, <-da)
 	db := preparing(t, b, "db.t", wide("b"))
-	s.commitNow(t)
+	require.True(t, s.commitNow(t)[topicPart{"clicks", 0}].full)
 	select {
 	case err := <-db:
 		t.Fatalf("there is no room: %v", err)
 	default:
 	}
 	dl := preparing(t, lowest, "db.t", wide("l"))
-	s.commitNow(t)
+	require.True(t, s.commitNow(t)[topicPart{"clicks", 0}].full)
 	require.NoError(t, <-dl, "the lowest open range has a quarter to itself")
 	s.settle(a, nil)
 	s.settle(lowest, nil)
-	l := requireLog(t, p, s.commitNow(t)[topicPart{"clicks", 0}])
+	proposal := s.commitNow(t)[topicPart{"clicks", 0}]
+	require.False(t, proposal.full)
+	l := requireLog(t, p, proposal)
 	require.NoError(t, <-db, "room was made")
 	require.Equal(t, int64(20), l.watermark)
 	_ = c

@@ -13,6 +13,9 @@ var (
 	ErrMetadataTooLarge = errors.New("intent does not fit the metadata of a committed offset: raise offset.metadata.max.bytes on the brokers and max_metadata_bytes here")
 	// ErrMemberReplaced says that the group took this consumer in as a new member: another one may have owned its partitions meanwhile.
 	ErrMemberReplaced = errors.New("consumer group expelled this member and took it in again")
+	// ErrHeartbeatsMissed says that the group heard nothing of this consumer for longer than the session timeout: another one may have owned its
+	// partitions meanwhile.
+	ErrHeartbeatsMissed = errors.New("consumer group heard no heartbeat for longer than session_timeout")
 	// ErrCommitAmbiguous says that a commit's answer was lost, so that the commit may still arrive, after later ones. The group is joined
 	// again as a new member: what the old one sent is refused from then on.
 	ErrCommitAmbiguous = errors.New("answer to an offset commit was lost")

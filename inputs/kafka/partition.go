@@ -53,9 +53,13 @@ func (p *partition) isLost() bool {
 	}
 }
 
-// restore takes up what an earlier owner left behind: the watermark and the ranges above it.
+// restore takes up what an earlier owner left behind: the watermark and the ranges above it. These keep the names that they were prepared under, also
+// when the brokers did not tell the topic's id then, or do not tell it now (delivery.Range).
 func (p *partition) restore(watermark int64, l intentLog) {
 	p.from, p.committed, p.anchored = watermark, watermark, true
+	if len(l.ranges) > 0 || p.id == [16]byte{} {
+		p.id = l.topicID
+	}
 	for _, r := range l.ranges {
 		le := p.newLease(r.from, r.to)
 		if r.done {

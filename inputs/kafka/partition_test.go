@@ -8,6 +8,7 @@ import (
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/benthos-clickhouse/connect/delivery"
@@ -286,22 +287,48 @@ func TestLostPartitionEndsItsLeases(t *testing.T) {
 	require.Zero(t, s.buffered)
 }
 
+// beating is a session whose clock the test sets.
+func beating() (s *session, now *time.Duration, beat func(key int16)) {
+	s = testSession(nil)
+	start := time.Hour
+	now = &start
+	s.pulse.now = func() time.Duration { return *now }
+	s.pulse.answered.Store(int64(*now))
+	s.pulse.last.Store(int64(*now))
+	return s, now, func(key int16) {
+		s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, key, 10, 0, 0, nil)
+		s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, key, 10, 0, 0, nil)
+	}
+}
+
 func TestLeaseDiesWithoutHeartbeats(t *testing.T) {
-	s := testSession(nil)
-	now := time.Hour
-	s.pulse.now = func() time.Duration { return now }
-	s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	s, now, beat := beating()
 	feed(s.testPartition(0), 0, 10)
 	a := s.testPop(t)
-	now += time.Minute
+	s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
+	*now += time.Minute
 	s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
 	require.NoError(t, a.Alive())
-	now += time.Second
+	*now += time.Second
 	require.ErrorIs(t, a.Alive(), delivery.ErrLost, "it counts from when the heartbeat was sent")
 	s.pulse.OnBrokerWrite(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
 	require.ErrorIs(t, a.Alive(), delivery.ErrLost, "it was not answered yet")
-	s.pulse.OnBrokerRead(kgo.BrokerMetadata{}, keyHeartbeat, 10, 0, 0, nil)
-	require.NoError(t, a.Alive())
+	beat(keyHeartbeat)
+	require.ErrorIs(t, a.Alive(), ErrHeartbeatsMissed, "the answer may be that we are expelled")
+	beat(keyHeartbeat)
+	require.ErrorIs(t, a.Alive(), ErrHeartbeatsMissed, "another consumer may have had the partition meanwhile")
+}
+
+func TestJoiningMayTakeLongerThanTheSessionTimeout(t *testing.T) {
+	s, now, beat := beating()
+	feed(s.testPartition(0), 0, 10)
+	a := s.testPop(t)
+	*now += 2 * time.Minute
+	beat(keySyncGroup)
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost, "the group may have refused us")
+	*now += time.Second
+	beat(keyHeartbeat)
+	require.NoError(t, a.Alive(), "kgo sends no heartbeat unless it was let in")
 }
 
 func TestAcknowledgementOfAGivenUpWriteIsNoneOfTheRange(t *testing.T) {
@@ -335,4 +362,46 @@ func TestAmbiguousCommitEndsTheSession(t *testing.T) {
 	require.ErrorIs(t, a.Alive(), ErrCommitAmbiguous)
 	_, err := s.next(t.Context())
 	require.ErrorIs(t, err, service.ErrNotConnected)
+}
+
+func TestAnswerWithAnErrorLeavesTheLag(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	answer := func(f kgo.FetchPartition) {
+		s.take(kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: "clicks", Partitions: []kgo.FetchPartition{f}}}}}, time.Unix(100, 0))
+	}
+	answer(kgo.FetchPartition{HighWatermark: 70})
+	answer(kgo.FetchPartition{HighWatermark: -1, Err: kerr.NotLeaderForPartition})
+	require.Equal(t, int64(70), p.highWater)
+}
+
+func TestTopicIDsThatBrokersBeginToTell(t *testing.T) {
+	none, one, other := [16]byte{}, [16]byte{1}, [16]byte{2}
+	prepared := []loggedRange{{from: 100, to: 110, intents: []loggedIntent{{sink: "db.t", at: time.Unix(50, 0)}}}}
+	for name, c := range map[string]struct {
+		then, now [16]byte
+		ranges    []loggedRange
+		from      int64
+		named     [16]byte
+	}{
+		"the same":                      {one, one, prepared, 100, one},
+		"created again":                 {one, other, prepared, 0, other},
+		"told now":                      {none, one, nil, 100, one},
+		"told now, names from before":   {none, one, prepared, 100, none},
+		"not told now":                  {one, none, prepared, 100, one},
+		"not told now, nothing is left": {one, none, nil, 100, one},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testSession(nil)
+			tp := topicPart{"clicks", 0}
+			s.offset = map[topicPart]fetched{tp: {100, intentLog{topicID: c.then, watermark: 100, ranges: c.ranges}.encode()}}
+			p, err := s.adopt(tp, bounds{ids: map[string][16]byte{"clicks": c.now}, end: map[topicPart]int64{tp: 500}})
+			require.NoError(t, err)
+			require.Equal(t, c.from, p.from)
+			require.Equal(t, c.named, p.id)
+			for _, l := range p.leases {
+				require.Equal(t, c.named, l.rng.TopicID)
+			}
+		})
+	}
 }

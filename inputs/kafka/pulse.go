@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +19,12 @@ const (
 // seen this member at that time or later.
 type pulse struct {
 	now       func() time.Duration
+	limit     time.Duration // the session timeout
 	sent      atomic.Int64
-	last      atomic.Int64
-	ambiguous func(error) // told of a commit that may have been received and was not answered
+	answered  atomic.Int64 // when the last one that was answered had been sent
+	last      atomic.Int64 // the same, unless it came after a silence: the answer may be that we are no longer a member
+	ambiguous func(error)  // told of a commit that may have been received and was not answered
+	expired   func(error)  // told of a heartbeat that came after a silence longer than limit
 
 	commitsSent, commitsAnswered atomic.Int64
 }
@@ -47,7 +51,21 @@ func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.D
 		p.commitsAnswered.Add(1)
 	}
 	if err == nil && (key == keyHeartbeat || key == keySyncGroup) {
-		p.last.Store(p.sent.Load())
+		p.beat(key)
+	}
+}
+
+// beat judges an answer, of which kgo tells nothing but that it came. Within the limit the group cannot have given us up before. After it, kgo may hear that it
+// has, and takes its time (a revocation under way) to say so. Joining may take longer than the limit, too, while others finish their work: then
+// the heartbeats that follow tell whether we are in.
+func (p *pulse) beat(key int16) {
+	sent := p.sent.Load()
+	silent := time.Duration(sent - p.answered.Swap(sent))
+	switch {
+	case silent <= p.limit:
+		p.last.Store(sent)
+	case key == keyHeartbeat:
+		p.expired(fmt.Errorf("%w: %v", ErrHeartbeatsMissed, silent.Round(time.Millisecond)))
 	}
 }
 
@@ -62,5 +80,5 @@ func (p *pulse) OnBrokerE2E(_ kgo.BrokerMetadata, key int16, e2e kgo.BrokerE2E) 
 	}
 }
 
-// silence is how long ago the last answered heartbeat was sent.
+// silence is how long ago the last heartbeat was sent that proves us a member.
 func (p *pulse) silence() time.Duration { return p.now() - time.Duration(p.last.Load()) }

@@ -61,10 +61,11 @@ func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 		parts: map[topicPart]*partition{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.pulse = &pulse{now: sinceBoot, ambiguous: func(err error) {
+	s.pulse = &pulse{now: sinceBoot, limit: cfg.sessionTimeout, expired: s.fail, ambiguous: func(err error) {
 		s.fail(fmt.Errorf("%w: %w", ErrCommitAmbiguous, err))
 	}}
 	s.pulse.last.Store(int64(sinceBoot()))
+	s.pulse.answered.Store(int64(sinceBoot()))
 	return s
 }
 
@@ -142,6 +143,7 @@ func (s *session) fail(why error) {
 	for tp, p := range s.parts {
 		p.lose(why)
 		delete(s.parts, tp)
+		s.metrics.forget(tp)
 	}
 	s.queue = nil
 	close(s.failed)
@@ -151,6 +153,7 @@ func (s *session) fail(why error) {
 // poll moves fetched records into their partitions. A rebalance waits for it, so records never reach a partition that was revoked.
 func (s *session) poll() {
 	defer s.ended.Done()
+	defer s.client.AllowRebalance() // a poll that was cut short holds up leaving the group, too
 	for s.awaitRoom() {
 		fetches := s.client.PollFetches(s.ctx)
 		if fetches.IsClientClosed() || s.ctx.Err() != nil {
@@ -200,27 +203,21 @@ func (s *session) take(fetches kgo.Fetches, now time.Time) {
 		if p == nil || p.draining || p.broken {
 			return
 		}
-		if f.LogStartOffset > p.from && p.open.n == 0 && len(f.Records) > 0 && f.Records[0].Offset > p.from {
-			s.noteExpired(p, f.LogStartOffset)
-		}
-		p.highWater = f.HighWatermark
+		p.highWater = max(p.highWater, f.HighWatermark) // an answer with an error says -1
 		p.add(f.Records, now)
 		p.gauge()
 	})
 	s.balanceLocked()
 }
 
-// noteExpired reports records that were deleted before they were read. Nothing brings them back.
-func (s *session) noteExpired(p *partition, start int64) {
-	s.log.Errorf("Records of %s/%d between offsets %d and %d have expired before they were read", p.topic, p.num, p.from, start)
-	s.metrics.expired.Incr(start - p.from)
-}
-
 // fetchFailedLocked judges an error that kgo did not deal with by itself. What tells of another log than the one that was read ends the
 // session: assignment is the one place that decides where a partition starts.
 func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err error) {
 	var loss *kgo.ErrDataLoss
+	var group *kgo.ErrGroupSession
 	switch {
+	case errors.As(err, &group):
+		s.log.Debugf("Joining consumer group %q: %v", s.cfg.group, group.Err) // kgo has logged it as an error
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
 		if p != nil {
 			p.broken = true
