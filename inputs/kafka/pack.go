@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/internal/uncleared"
 )
 
 // packed are records of one range, copied out of the client's memory as they arrive, so that the client may use that again. They are kept for as
@@ -95,7 +96,7 @@ func (c *config) chunkRecords() int {
 
 func (c *config) newChunk(first *kgo.Record, size sizes) *chunk {
 	t := &chunk{
-		content: make([]byte, 0, max(size.content+size.content/16, len(first.Value)+1)),
+		content: uncleared.Bytes(max(size.content+size.content/16, len(first.Value)+1)),
 		records: delivery.Records{
 			Topic: first.Topic, Partition: first.Partition,
 			Ends: make([]int, 0, size.records), Offsets: make([]int64, 0, size.records),

@@ -3,10 +3,9 @@ package lookup
 import (
 	"bytes"
 	"encoding/json"
-	"strings"
-	"unsafe"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
+	"github.com/benthos-clickhouse/connect/internal/uncleared"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
@@ -91,18 +90,7 @@ func (w *worker) reserve(out []byte, from, to int) []byte {
 	if docs > 0 {
 		rest = int(float64(rest) * float64(need) / float64(docs) * 1.03)
 	}
-	return append(uncleared(len(out)+need+rest), out...)
-}
-
-// uncleared returns an empty slice with room for n bytes, n > 0. Unlike make, which clears memory, it leaves the first touch of each
-// page to what is written there.
-func uncleared(n int) []byte {
-	var b strings.Builder
-	b.Grow(n)
-	b.WriteByte(0)
-	// The string shares the builder's array, which Grow made on the heap with room for n bytes at least. Both are dropped here, so that
-	// nobody holds those bytes as a string.
-	return unsafe.Slice(unsafe.StringData(b.String()), n)[:0]
+	return append(uncleared.Bytes(len(out)+need+rest), out...)
 }
 
 // splice puts all rows before the closing brace of an event that has none of their members.
