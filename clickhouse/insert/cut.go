@@ -188,8 +188,11 @@ func (e *sizeError) Unwrap() error { return ErrTooLarge }
 
 // bound closes a part that is as large as a block may be; the next row begins another one, unless the name allows for one only.
 func (c *cutter) bound(p *part) error {
-	n := len(p.rows)
-	full := n >= c.w.opts.MaxBlockRows
+	n, most := len(p.rows), c.w.opts.MaxBlockRows
+	if c.j.naming.exact {
+		most++ // no other row may come
+	}
+	full := n >= most
 	if !full && n-p.checked >= checkEvery {
 		p.checked = n
 		full = p.block.Bytes() >= c.w.opts.MaxBlockBytes

@@ -90,8 +90,14 @@ func TestWindowsRespectTheSizeOfBlocks(t *testing.T) {
 	}
 	require.Equal(t, []int{100, 100, 56}, sizes)
 
-	_, err := w.cut(&job{source: docs, layout: layout, naming: rangeNaming("r", "t")}, to)
+	whole := func() *job { return &job{source: docs, layout: layout, naming: rangeNaming("r", "t")} }
+	_, err := w.cut(whole(), to)
 	require.ErrorIs(t, err, ErrTooLarge)
+	w.opts.MaxBlockRows = len(docs) - 1
+	_, err = w.cut(whole(), to)
+	require.ErrorIs(t, err, ErrTooLarge)
+	w.opts.MaxBlockRows = len(docs)
+	require.Equal(t, len(docs), cutOf(t, w, to, whole()).byShard[1][0].block.Rows(), "as many as a block may have")
 }
 
 // The digest is compared with what another process made of the range.
