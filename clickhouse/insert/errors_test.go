@@ -32,7 +32,7 @@ func TestDiagnose(t *testing.T) {
 		"constraint":          {exception(proto.ErrViolatedConstraint, ""), IsolateRow, false},
 		"column dropped":      {exception(proto.ErrNoSuchColumnInTable, ""), RefreshSchema, true},
 		"table dropped":       {exception(proto.ErrUnknownTable, ""), RefreshTopology, true},
-		"read-only":           {exception(proto.ErrTableIsReadOnly, ""), Elsewhere, true},
+		"read-only":           {exception(proto.ErrTableIsReadOnly, ""), Elsewhere, false},
 		"timeout":             {exception(proto.ErrTimeoutExceeded, ""), Retry, false},
 		"password":            {exception(proto.ErrAuthenticationFailed, ""), Stop, true},
 	} {
