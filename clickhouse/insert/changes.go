@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/change"
@@ -298,9 +297,9 @@ func (j *job) arrive(p *part) []int32 {
 
 // rebuildChanges fills a part with the rows that another part has of some records. It must be called with mu held.
 func (j *job) rebuildChanges(e *expander, p, again *part, records []int32) error {
-	split := map[int32]bool{}
+	split, mine := map[int32]bool{}, map[piece]bool{}
 	for _, s := range p.split {
-		split[s.record] = true
+		split[s.record], mine[s] = true, true
 	}
 	var rec Record
 	for _, i := range distinct(records) {
@@ -311,7 +310,7 @@ func (j *job) rebuildChanges(e *expander, p, again *part, records []int32) error
 		}
 		for n := range rows {
 			s := piece{i, int32(rows[n].Ordinal), int32(len(rows))}
-			if split[i] && !slices.Contains(p.split, s) {
+			if split[i] && !mine[s] {
 				continue
 			}
 			shard, omitted, err := e.place(j, int(i), &rows[n])
