@@ -2,6 +2,7 @@ package insert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -99,12 +100,9 @@ func (f *search) run(ctx context.Context, records []int32) error {
 	if f.conn == nil {
 		return err
 	}
-	if err != nil {
-		f.conn.Release(err)
-		return err
-	}
-	f.conn.Release(f.conn.Do(ctx, ch.Query{Body: "DROP TEMPORARY TABLE " + scratch}))
-	return nil
+	// Also after an error that is not the connection's: whoever uses it next must not find the table.
+	f.conn.Release(errors.Join(err, f.conn.Do(ctx, ch.Query{Body: "DROP TEMPORARY TABLE " + scratch})))
+	return err
 }
 
 // connect takes a connection and makes the temporary table, which goes away with it.

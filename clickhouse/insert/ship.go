@@ -219,7 +219,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 		}
 	}
 	if err := s.checkRestart(ctx, conn); err != nil {
-		conn.Release(nil)
+		conn.Release(err)
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.w.opts.InsertTimeout, fmt.Errorf("no answer within %s", s.w.opts.InsertTimeout))
