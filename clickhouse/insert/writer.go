@@ -138,6 +138,7 @@ func (w *Writer) run(ctx context.Context, j *job, r *promise) error {
 			return err
 		}
 		j.whole = false
+		j.naming.again = 0 // the rest of a range would be cut into other blocks under the same names: it is looked up once more
 		if j.cuts++; j.cuts >= w.opts.Retries.MaxAttempts {
 			return stale.err
 		}
