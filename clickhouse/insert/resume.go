@@ -117,14 +117,16 @@ func (w *Writer) resume(t *target, source Source) *job {
 	return &job{source: source, layout: t.layout, naming: freshNaming(w.sink), sequence: w.sequence.Add(n) - n}
 }
 
-// job takes up where the progress ends. With the same columns the same blocks are cut again, and those that landed are recognised by
-// name; otherwise only the records that are not settled are cut, under other names.
+// job takes up where the progress ends. With the same shards and columns the same blocks are cut again, and those that landed are recognised
+// by name; otherwise only the records that are not settled are cut, under other names, for the shards of today: one of the others may be gone
+// for good.
 func (p progress) job(source Source, t *target) *job {
 	j := &job{
 		source: source, layout: p.layout, naming: p.naming, sequence: p.sequence, cuts: p.cuts,
 		settled: p.settled, landed: p.landed, pieces: p.pieces, arrived: p.arrived, result: p.result, digest: p.digest,
 	}
-	if j.whole = t == p.target; !j.whole {
+	if j.whole = t == p.target && t.layout == p.layout; !j.whole {
+		j.layout = t.layout
 		j.cuts++
 	}
 	return j
