@@ -45,9 +45,12 @@ func spaceWeights(free []uint64, configured []uint32) []uint32 {
 			most = max(most, n)
 		}
 	}
+	if most == 0 {
+		return configured // nothing tells them apart, and the servers say what is wrong
+	}
 	weights := make([]uint32, len(free))
 	for i, n := range free {
-		if configured[i] > 0 && most > 0 {
+		if configured[i] > 0 {
 			weights[i] = uint32(float64(n) / float64(most) * fineness)
 		}
 	}
