@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ClickHouse/ch-go"
 )
 
 // discover reads the layout from the first address that has an answer.
@@ -142,6 +144,9 @@ func (c *Cluster) constant(ctx context.Context, conn *Conn, t found, a argument)
 		return t.database, nil // the database that was current when the table was created is not kept: its own is the usual one
 	}
 	rows, err := conn.rows(ctx, []string{a.text}, "")
+	if err != nil && !ch.IsException(err) {
+		return "", fmt.Errorf("evaluating %s: %w", a.text, err)
+	}
 	if err != nil {
 		return "", &EngineError{EngineFull: t.engineFull, Reason: fmt.Sprintf("evaluating %s: %v", a.text, err)}
 	}
