@@ -20,8 +20,9 @@ type Block struct {
 
 type blockColumn struct {
 	column
-	slot  int  // into Reader.spans
-	plain bool // its values always stand in the document
+	slot  int   // into Reader.spans
+	plain bool  // its values always stand in the document
+	texts texts // nil where they are not plain strings
 	field *planned
 }
 
@@ -34,7 +35,11 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 			continue
 		}
 		c := f.codec.column()
-		b.cols = append(b.cols, blockColumn{column: c, slot: f.slot, plain: f.source.kind == fromPath && len(p.nested) == 0, field: f})
+		bc := blockColumn{column: c, slot: f.slot, plain: f.source.kind == fromPath && len(p.nested) == 0, field: f}
+		if bc.plain {
+			bc.texts = textsOf(c)
+		}
+		b.cols = append(b.cols, bc)
 		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: c})
 	}
 	return b
@@ -64,15 +69,48 @@ func (b *Block) AppendRows(readers []*Reader) error {
 		}
 	}
 	for i := range b.cols {
-		c := &b.cols[i]
-		for _, r := range readers {
-			if err := c.take(r); err != nil {
-				b.rollback(i)
-				return c.field.rowError(err)
-			}
+		if err := b.cols[i].takeRows(readers); err != nil {
+			b.rollback(i)
+			return b.cols[i].field.rowError(err)
 		}
 	}
 	b.rows += len(readers)
+	return nil
+}
+
+// texts is a column that takes strings, as most do, without being asked for each row.
+type texts interface {
+	// appendTexts adds the values of the first readers, as far as these are plain strings, and returns how many they were.
+	appendTexts(readers []*Reader, slot int) int
+}
+
+func textsOf(c column) texts {
+	switch c := c.(type) {
+	case *stringColumn:
+		if !c.versioned {
+			return c
+		}
+	case *lowCardinalityColumn:
+		if c.codec.width == 0 {
+			return c
+		}
+	}
+	return nil
+}
+
+// takeRows adds the values of several readers for this column.
+func (c *blockColumn) takeRows(readers []*Reader) error {
+	for len(readers) > 0 {
+		if c.texts != nil {
+			if readers = readers[c.texts.appendTexts(readers, c.slot):]; len(readers) == 0 {
+				return nil
+			}
+		}
+		if err := c.take(readers[0]); err != nil {
+			return err
+		}
+		readers = readers[1:]
+	}
 	return nil
 }
 

@@ -7,20 +7,29 @@ import (
 )
 
 func TestAppendRowsIsAppendingEach(t *testing.T) {
-	p := newPlan(t, Options{}, columns("a", "UInt8", "b", "LowCardinality(Nullable(String))", "c", "Array(String)", "d", "Map(String, Int8)")...)
-	docs := []string{`{"a":1,"b":"x","c":["y"]}`, `{"b":null,"c":[]}`, `{"a":3,"b":"x","d":{"k":1}}`}
+	p := newPlan(t, Options{}, columns("a", "UInt8", "b", "LowCardinality(Nullable(String))", "c", "Array(String)", "d", "Map(String, Int8)",
+		"e", "String", "f", "LowCardinality(String)", "g", "LowCardinality(UInt16)", "h", "JSON")...)
+	docs := []string{
+		`{"a":1,"b":"x","c":["y"],"e":"plain","f":"longer than sixteen bytes","g":7,"h":{"x":1}}`,
+		`{"b":null,"c":[],"e":"an \"escaped\" one","f":"\u00e9"}`,
+		`{"a":3,"b":"x","d":{"k":1},"e":17,"f":true,"g":"8"}`,
+		`{"e":null}`,
+		`{"a":"5","b":"","e":"last","f":"longer than sixteen bytes"}`,
+	}
 	each, together := p.NewBlock(0), p.NewBlock(0)
 	first := p.NewReader()
-	readers := []*Reader{first, first.Sibling(), first.Sibling()}
-	for i, doc := range docs {
+	for _, doc := range docs {
 		require.NoError(t, row(first, each, doc))
-		require.NoError(t, readers[len(docs)-1-i].ReadJSON([]byte(docs[len(docs)-1-i])))
+	}
+	readers := []*Reader{first}
+	for len(readers) < len(docs) {
+		readers = append(readers, first.Sibling())
 	}
 	for i, doc := range docs {
 		require.NoError(t, readers[i].ReadJSON([]byte(doc)))
 	}
 	require.NoError(t, together.AppendRows(readers))
-	require.Equal(t, 3, together.Rows())
+	require.Equal(t, len(docs), together.Rows())
 	require.Equal(t, wire(t, each), wire(t, together))
 }
 

@@ -84,6 +84,21 @@ func (c *lowCardinalityColumn) append(src []byte, s jsonscan.Span, x *scratch) e
 	return nil
 }
 
+func (c *lowCardinalityColumn) appendTexts(readers []*Reader, slot int) int {
+	for n, r := range readers {
+		s := r.spans[slot]
+		if s.Kind != jsonscan.String {
+			return n
+		}
+		if i := c.dict.recall(r.doc, int(s.Start), int(s.End)); i >= 0 {
+			c.key(i)
+		} else {
+			c.put(r.doc[s.Start:s.End])
+		}
+	}
+	return len(readers)
+}
+
 // wire is the value as the dictionary holds it.
 func (c *lowCardinalityColumn) wire(v *Value) []byte {
 	if v.B != nil || c.codec.width == 0 {

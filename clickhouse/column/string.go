@@ -60,6 +60,17 @@ func (c *stringColumn) append(src []byte, s jsonscan.Span, x *scratch) error {
 	return nil
 }
 
+func (c *stringColumn) appendTexts(readers []*Reader, slot int) int {
+	for n, r := range readers {
+		s := r.spans[slot]
+		if s.Kind != jsonscan.String {
+			return n
+		}
+		c.put(r.doc[s.Start:s.End])
+	}
+	return len(readers)
+}
+
 func (c *stringColumn) put(text []byte) {
 	if c.rows%markEvery == 0 {
 		c.marks = append(c.marks, len(c.data))
