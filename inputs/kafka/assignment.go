@@ -76,6 +76,8 @@ func (s *session) onRevoked(_ context.Context, client *kgo.Client, revoked map[s
 var (
 	errRevoked = errors.New("partition was revoked")
 	errExpired = errors.New("group membership was lost")
+	// errNoLeader is asked about again, by joining the group once more: the group has no offset to start at.
+	errNoLeader = errors.New("partition has no leader")
 )
 
 // drain stops delivering from the partitions.
@@ -173,6 +175,9 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 				return nil, fmt.Errorf("finding where %s/%d starts: the coordinator did not say what is committed", topic, num)
 			}
 			p, err := s.adopt(tp, b)
+			if errors.Is(err, errNoLeader) {
+				return nil, err
+			}
 			if err != nil {
 				s.log.Errorf("%v", err)
 				s.metrics.refused.Incr(1)
@@ -188,10 +193,10 @@ func (s *session) position(ctx context.Context, offsets map[string]map[int32]kgo
 	return out, nil
 }
 
-// adopt makes the state of one partition from its committed offset.
+// adopt makes the state of one partition from its committed offset. Where no leader tells the bounds of its log, that is taken at its word: if it lies
+// outside, the first fetch says so, the session is replaced, and the bounds are asked for again.
 func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 	p := newPartition(s, tp.topic, b.ids[tp.topic], tp.num)
-	start, end := b.start[tp], b.end[tp]
 	f := s.offset[tp]
 	if f.offset < 0 {
 		return p, s.begin(p, tp, b)
@@ -205,7 +210,8 @@ func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 	case err == nil && !sameTopic(l.topicID, p.id):
 		s.log.Warnf("Topic %q was created again: its offsets are not those of the group, starting anew", tp.topic)
 		return p, s.begin(p, tp, b)
-	case f.offset > end:
+	}
+	if end, led := b.end[tp]; led && f.offset > end {
 		return nil, &TruncatedError{Topic: tp.topic, Partition: tp.num, Committed: f.offset, End: end}
 	}
 	if err != nil {
@@ -215,7 +221,7 @@ func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 		}
 	}
 	p.restore(f.offset, l)
-	p.skipTo(start)
+	p.skipTo(b.start[tp])
 	return p, nil
 }
 
@@ -226,15 +232,18 @@ func sameTopic(a, b [16]byte) bool { return a == b || a == [16]byte{} || b == [1
 // begin places a partition that the group has no offset for, and has the place committed before anything is delivered: a crash must not
 // move it.
 func (s *session) begin(p *partition, tp topicPart, b bounds) error {
+	from := b.start
 	switch at := s.cfg.start; {
 	case at.committed:
 		return &NoOffsetError{Topic: tp.topic, Partition: tp.num}
 	case at.latest:
-		p.from = b.latest[tp]
+		from = b.latest
 	case !at.time.IsZero():
-		p.from = b.after[tp]
-	default:
-		p.from = b.start[tp]
+		from = b.after
+	}
+	var led bool
+	if p.from, led = from[tp]; !led {
+		return fmt.Errorf("finding where %s/%d starts: %w", tp.topic, tp.num, errNoLeader)
 	}
 	s.touchLocked(p)
 	return nil
@@ -273,7 +282,7 @@ func (p *partition) planFor(offset int64) *lease {
 	return nil
 }
 
-// bounds are what the brokers say about topics at one moment.
+// bounds are what the brokers say about topics at one moment. Partitions without a leader are not among them.
 type bounds struct {
 	ids                       map[string][16]byte
 	start, end, latest, after map[topicPart]int64
@@ -292,37 +301,41 @@ func (s *session) bounds(ctx context.Context, topics []string) (bounds, error) {
 		}
 		b.ids[d.Topic] = d.ID
 	}
-	if b.start, err = list(admin.ListStartOffsets(ctx, topics...)); err != nil {
-		return b, err
+	ask := func(list func(context.Context, ...string) (kadm.ListedOffsets, error)) map[topicPart]int64 {
+		if err != nil {
+			return nil
+		}
+		ctx, cancel := context.WithTimeout(ctx, s.cfg.requestOverhead) // kgo would wait for leaders
+		defer cancel()
+		var found map[topicPart]int64
+		found, err = listed(list(ctx, topics...))
+		return found
 	}
-	if b.end, err = list(admin.ListEndOffsets(ctx, topics...)); err != nil {
-		return b, err
-	}
+	b.start, b.end = ask(admin.ListStartOffsets), ask(admin.ListEndOffsets)
 	b.latest = b.end
 	if s.cfg.start.latest && s.cfg.isolation == kgo.ReadCommitted() {
 		// What an open transaction has written already is still to come.
-		if b.latest, err = list(admin.ListCommittedOffsets(ctx, topics...)); err != nil {
-			return b, err
-		}
+		b.latest = ask(admin.ListCommittedOffsets)
 	}
 	if at := s.cfg.start.time; !at.IsZero() {
-		b.after, err = list(admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topics...))
+		b.after = ask(func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+			return admin.ListOffsetsAfterMilli(ctx, at.UnixMilli(), topics...)
+		})
 	}
 	return b, err
 }
 
-func list(offsets kadm.ListedOffsets, err error) (map[topicPart]int64, error) {
-	if err != nil {
+// listed takes the partitions that were answered for.
+func listed(offsets kadm.ListedOffsets, err error) (map[topicPart]int64, error) {
+	var some *kadm.ShardErrors
+	if err != nil && (!errors.As(err, &some) || some.AllFailed) {
 		return nil, err
 	}
 	out := map[topicPart]int64{}
-	for topic, parts := range offsets {
-		for num, o := range parts {
-			if o.Err != nil {
-				return nil, fmt.Errorf("offsets of %s/%d: %w", topic, num, o.Err)
-			}
-			out[topicPart{topic, num}] = o.Offset
+	offsets.Each(func(o kadm.ListedOffset) {
+		if o.Err == nil {
+			out[topicPart{o.Topic, o.Partition}] = o.Offset
 		}
-	}
+	})
 	return out, nil
 }

@@ -395,7 +395,7 @@ func TestTopicIDsThatBrokersBeginToTell(t *testing.T) {
 			s := testSession(nil)
 			tp := topicPart{"clicks", 0}
 			s.offset = map[topicPart]fetched{tp: {100, intentLog{topicID: c.then, watermark: 100, ranges: c.ranges}.encode()}}
-			p, err := s.adopt(tp, bounds{ids: map[string][16]byte{"clicks": c.now}, end: map[topicPart]int64{tp: 500}})
+			p, err := s.adopt(tp, bounds{ids: map[string][16]byte{"clicks": c.now}, start: map[topicPart]int64{tp: 0}, end: map[topicPart]int64{tp: 500}})
 			require.NoError(t, err)
 			require.Equal(t, c.from, p.from)
 			require.Equal(t, c.named, p.id)

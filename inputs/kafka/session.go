@@ -363,7 +363,7 @@ func (s *session) watchLag() {
 		if len(topics) == 0 {
 			continue
 		}
-		ends, err := list(kadm.NewClient(s.client).ListEndOffsets(s.ctx, slices.Collect(maps.Keys(topics))...))
+		ends, err := listed(kadm.NewClient(s.client).ListEndOffsets(s.ctx, slices.Collect(maps.Keys(topics))...))
 		if err != nil {
 			s.log.Debugf("Finding the ends of partitions: %v", err)
 			continue

@@ -230,6 +230,45 @@ func TestCommittedOffsetBeyondTheEnd(t *testing.T) {
 	s.requireExactly(t, s.want)
 }
 
+// TestPartitionWithoutALeader does not let one partition hold up the others, or itself once it is led again: its committed offset is taken at its word.
+func TestPartitionWithoutALeader(t *testing.T) {
+	s := beside(t, brokers["kfake"]).scene(t, "leaderless", 2, 1)
+	s.produce(t, 0, 100)
+	s.readAll(t, quick)
+	s.fake.ControlKey(int16(kmsg.ListOffsets), func(r kmsg.Request) (kmsg.Response, error, bool) {
+		s.fake.KeepControl()
+		return offsetsWithout(r.(*kmsg.ListOffsetsRequest), 1), nil, true
+	})
+	s.produce(t, 100, 100)
+	s.start(t, quick+"\n    request_timeout_overhead: 1s", "")
+	s.requireAll(t, s.want)
+	s.requireExactly(t, s.want)
+}
+
+// offsetsWithout answers with where the log starts and ends (or may), except for the partition.
+func offsetsWithout(req *kmsg.ListOffsetsRequest, leaderless int32) kmsg.Response {
+	resp := req.ResponseKind().(*kmsg.ListOffsetsResponse)
+	for _, rt := range req.Topics {
+		st := kmsg.NewListOffsetsResponseTopic()
+		st.Topic = rt.Topic
+		for _, rp := range rt.Partitions {
+			sp := kmsg.NewListOffsetsResponseTopicPartition()
+			sp.Partition = rp.Partition
+			switch {
+			case rp.Partition == leaderless:
+				sp.ErrorCode = kerr.LeaderNotAvailable.Code
+			case rp.Timestamp == -1:
+				sp.Offset = 1000
+			default:
+				sp.Offset = 0
+			}
+			st.Partitions = append(st.Partitions, sp)
+		}
+		resp.Topics = append(resp.Topics, st)
+	}
+	return resp
+}
+
 // TestTransactions reads committed records only, and passes over the rest.
 func TestTransactions(t *testing.T) {
 	t.Parallel()
