@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,6 +62,15 @@ func (r *reader) dict(path ...string) map[string]string {
 	return read(r, r.conf.FieldStringMap, path...)
 }
 
+// choice reads one of a few names.
+func (r *reader) choice(names []string, path ...string) string {
+	name := r.text(path...)
+	if r.err == nil && !slices.Contains(names, name) {
+		r.err = &cluster.ConfigError{Field: strings.Join(path, "."), Reason: fmt.Sprintf("%q is not one of %s", name, strings.Join(names, ", "))}
+	}
+	return name
+}
+
 // bytes reads a size such as 64MiB.
 func (r *reader) bytes(path ...string) int64 {
 	text := r.text(path...)
@@ -96,7 +106,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		},
 		insert: insert.Options{
 			UnknownFields:    column.Ignore,
-			RejectDuplicates: r.text(choFieldDuplicates) == "reject",
+			RejectDuplicates: r.choice([]string{"last", "reject"}, choFieldDuplicates) == "reject",
 			Strategy:         insert.Strategy(r.text(choFieldRouting, choFieldStrategy)),
 			Key:              r.list(choFieldRouting, choFieldKey),
 			Delivery:         insert.Delivery(r.text(choFieldDelivery)),
@@ -137,7 +147,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 }
 
 func (c *config) readUnknown(r *reader) {
-	switch r.text(choFieldUnknownFields) {
+	switch r.choice([]string{"ignore", "reject", "add_column"}, choFieldUnknownFields) {
 	case "reject":
 		c.insert.UnknownFields = column.Reject
 	case "add_column":
@@ -165,7 +175,7 @@ func (r *reader) patterns(path ...string) []*regexp.Regexp {
 }
 
 func (c *config) readSpool(r *reader) {
-	if r.text(choFieldOnExhausted) != "spool" {
+	if r.choice([]string{"retry", "spool"}, choFieldOnExhausted) != "spool" {
 		return
 	}
 	c.spoolPath = r.text(choFieldSpool, choFieldPath)
@@ -197,6 +207,8 @@ func (c *config) readColumns(conf *service.ParsedConfig) error {
 			return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("%q stands twice", col.Name)}
 		case from != "" && mapped:
 			return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("%q has both from and mapping", col.Name)}
+		case col.Skip && (from != "" || mapped):
+			return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("%q is skipped and has a source", col.Name)}
 		case mapped:
 			m, err := e.FieldBloblang(choFieldColumnMapping)
 			if err != nil {
@@ -304,6 +316,11 @@ func (c *config) validate() error {
 		"retries.max_interval":     c.insert.Retries.MaxInterval >= c.insert.Retries.InitialInterval,
 		"max_block_rows":           c.insert.MaxBlockRows > 0,
 		"insert_timeout":           c.insert.InsertTimeout > 0,
+		"dial_timeout":             c.cluster.DialTimeout > 0,
+		"stall_timeout":            c.cluster.StallTimeout > 0,
+		"topology_refresh":         c.cluster.TopologyRefresh > 0,
+		"replicas.max_delay":       c.cluster.MaxDelay > 0,
+		"add_column.max":           c.insert.AddColumns == nil || c.insert.AddColumns.Max > 0,
 	} {
 		if !ok {
 			return &cluster.ConfigError{Field: field, Reason: "is too small"}

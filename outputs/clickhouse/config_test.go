@@ -74,6 +74,14 @@ func TestConfigRefusals(t *testing.T) {
 		"useless flag":        {server + "write_mode: collapsing\nchanges: { is_deleted: d }", "field `changes.is_deleted`: is only used with"},
 		"key alone":           {server + "write_mode: collapsing\nchanges: { tombstones: delete }", "field `changes.tombstones`: delete does not go with"},
 		"attempts":            {server + "retries: { max_attempts: 0 }", "field `retries.max_attempts`: is too small"},
+		"patience":            {server + "stall_timeout: -1s", "field `stall_timeout`: is too small"},
+		"refresh":             {server + "topology_refresh: 0s", "field `topology_refresh`: is too small"},
+		"no delay":            {server + "replicas: { max_delay: 0s }", "field `replicas.max_delay`: is too small"},
+		"no columns":          {server + "unknown_fields: add_column\nadd_column: { max: 0 }", "field `add_column.max`: is too small"},
+		"exhausted":           {server + "on_exhausted: Spool", "field `on_exhausted`: \"Spool\" is not one of retry, spool"},
+		"unknown fields":      {server + "unknown_fields: drop", "field `unknown_fields`: \"drop\" is not one of"},
+		"duplicates":          {server + "duplicate_fields: first", "field `duplicate_fields`: \"first\" is not one of"},
+		"skipped source":      {server + "columns: [ { name: a, from: b, skip: true } ]", "\"a\" is skipped and has a source"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parse(t, test.yaml)
