@@ -124,3 +124,20 @@ func TestAnyDelayIsAcceptedWhenNegative(t *testing.T) {
 	c.note(l.Shards[0].Replicas[0], [][]string{{"0", "100000"}})
 	require.Equal(t, []string{"ch-1-1", "ch-1-2"}, hosts(c.candidates(&l.Shards[0], nil)))
 }
+
+// Clusters in Kubernetes have ever other hosts.
+func TestHostsThatAreGoneAreForgotten(t *testing.T) {
+	c, l := offline(Config{}, 2)
+	kept := l.Shards[0].Replicas[0]
+	next := *l
+	for i := range 100 {
+		came := &Replica{Shard: 1, Number: 2, Host: fmt.Sprintf("10.0.0.%d", i), Port: 9000}
+		came.Address = came.ID()
+		c.attach(came)
+		next.Shards = []Shard{{Number: 1, Weight: 1, InternalReplication: true, Database: "dw", Replicas: []*Replica{kept, came}}}
+		c.publish(&next)
+	}
+	require.Len(t, c.states, 2)
+	require.Len(t, c.nodes, 2)
+	require.Same(t, kept.state, c.states[kept.Address+"/"])
+}

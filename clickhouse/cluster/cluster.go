@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -146,17 +147,17 @@ func (c *Cluster) RequestRefresh() {
 	}
 }
 
-// publish makes the layout current, and retires the nodes that it no longer names.
+// publish makes the layout current, retires the nodes that it no longer names, and forgets what was known of their tables.
 func (c *Cluster) publish(l *Layout) {
 	old := c.layout.Load()
 	l.Version = 1
 	if old != nil {
 		l.Version = old.Version + 1
 	}
-	keep := map[string]bool{}
+	keep, known := map[string]bool{}, map[*state]bool{}
 	for _, s := range l.Shards {
 		for _, r := range s.Replicas {
-			keep[r.Address] = true
+			keep[r.Address], known[r.state] = true, true
 		}
 	}
 	c.mu.Lock()
@@ -178,6 +179,7 @@ func (c *Cluster) publish(l *Layout) {
 			retired = append(retired, n)
 		}
 	}
+	maps.DeleteFunc(c.states, func(_ string, s *state) bool { return !known[s] })
 	c.layout.Store(l)
 	close(c.changed)
 	c.changed = make(chan struct{})
