@@ -167,7 +167,8 @@ func (p *partition) cut(to int64) {
 func (p *partition) finishPlanned(l *lease) {
 	p.from = l.rng.To
 	if l.state == done {
-		p.touchIfAdvanced()
+		p.compact()
+		p.s.touchLocked(p)
 		return
 	}
 	if p.open.n == 0 {
@@ -271,19 +272,30 @@ func (p *partition) finish(l *lease) {
 	l.state = done
 	p.ended = append(p.ended, l.ending...)
 	p.inFlight--
-	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
-		p.leases[0] = nil
-		p.leases = p.leases[1:]
-	}
+	p.compact()
 	p.s.touchLocked(p)
 	p.dispatch()
 }
 
-func (p *partition) touchIfAdvanced() {
-	for len(p.leases) > 0 && p.leases[0].state == done && p.leases[0].rng.To <= p.from {
-		p.leases = p.leases[1:]
-		p.s.touchLocked(p)
+// compact lets go of done ranges below the watermark, and makes neighbours above it one: while a range fails, others may be done by the thousand.
+func (p *partition) compact() {
+	kept := p.leases[:0]
+	for _, l := range p.leases {
+		if n := len(kept); l.state == done && l.rng.To <= p.from {
+			if n == 0 {
+				continue
+			}
+			if last := kept[n-1]; last.state == done && last.rng.To == l.rng.From {
+				both := last.rng
+				both.To = l.rng.To
+				kept[n-1] = &lease{p: p, rng: both, state: done}
+				continue
+			}
+		}
+		kept = append(kept, l)
 	}
+	clear(p.leases[len(kept):])
+	p.leases = kept
 }
 
 // watermark is the offset below which nothing is left to do.

@@ -405,3 +405,17 @@ func TestTopicIDsThatBrokersBeginToTell(t *testing.T) {
 		})
 	}
 }
+
+func TestRangesThatAreDoneTakeNoMoreMemoryAboveOneThatFails(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 10)
+	s.testPop(t) // never acknowledged
+	for from := int64(10); from < 1000; from += 10 {
+		feed(p, from, from+10)
+		s.settle(s.testPop(t), nil)
+	}
+	require.Equal(t, []string{"0-10", "10-1000"}, ranges(p))
+	require.Equal(t, int64(0), p.watermark())
+	require.Equal(t, []loggedRange{{from: 10, to: 1000, done: true}}, p.log(0, nil).ranges)
+}
