@@ -33,7 +33,7 @@ func (w *Writer) trySplit(ctx context.Context, j *job, c *cut) error {
 		}
 	}
 	if len(found) > 0 && !w.opts.KeepRejected {
-		return &RejectedError{First: found[0], Count: len(found)}
+		return &RejectedError{Records: found}
 	}
 	for _, r := range found {
 		bad[int32(r.Index)] = true

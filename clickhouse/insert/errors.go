@@ -27,19 +27,19 @@ var (
 	ErrClosed = errors.New("writer is closed")
 )
 
-// RejectedError is ErrRejected with the first record at fault.
+// RejectedError is ErrRejected with the records at fault that were found: one at least. Those that a server refuses are not looked for in the
+// blocks of all shards.
 type RejectedError struct {
-	First Rejection
-	Count int
+	Records []Rejection
 }
 
 func (e *RejectedError) Error() string {
-	where := ""
-	if e.First.Column != "" {
-		where = fmt.Sprintf(" in column %q (%s)", e.First.Column, e.First.Type)
+	first, where := e.Records[0], ""
+	if first.Column != "" {
+		where = fmt.Sprintf(" in column %q (%s)", first.Column, first.Type)
 	}
 	return fmt.Sprintf("%d of the batch's records cannot be inserted and there is no dead_letter to send them to; record %d%s: %s",
-		e.Count, e.First.Index, where, e.First.Reason)
+		len(e.Records), first.Index, where, first.Reason)
 }
 
 func (e *RejectedError) Unwrap() error { return ErrRejected }

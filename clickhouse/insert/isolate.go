@@ -46,7 +46,7 @@ func (s *shipment) isolate(ctx context.Context, cause error) (done bool, _ error
 // without rejects the rows found, and makes the block anew from the others.
 func (s *shipment) without(found []Rejection) (done bool, _ error) {
 	if !s.w.opts.KeepRejected {
-		return false, &RejectedError{First: found[0], Count: len(found)}
+		return false, &RejectedError{Records: found}
 	}
 	bad := make(map[int32]bool, len(found))
 	for _, r := range found {

@@ -171,8 +171,8 @@ func (w *Writer) runOnce(ctx context.Context, j *job, t *target, r *promise) err
 		return errCutAgain
 	}
 	j.target, j.digest = t, c.digest
-	if n := len(j.result.Rejected); n > 0 && !w.opts.KeepRejected {
-		return &RejectedError{First: j.result.Rejected[0], Count: n}
+	if len(j.result.Rejected) > 0 && !w.opts.KeepRejected {
+		return &RejectedError{Records: j.result.Rejected}
 	}
 	if r != nil {
 		if err := r.keep(ctx, c); err != nil {

@@ -3,7 +3,9 @@ package clickhouse
 import (
 	"context"
 	"errors"
+	"sort"
 	"sync"
+	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 
@@ -160,14 +162,45 @@ func (g *gatherer) run(in *group) {
 
 // send inserts what the members have. A row that cannot be inserted fails the batch that it came with, and no other.
 func (g *gatherer) send(ctx context.Context, members []*member) {
-	err := g.write(ctx, joined(members), len(members) > 1)
-	var rejected *insert.RejectedError
-	if n := len(members); n > 1 && errors.As(err, &rejected) {
-		g.send(ctx, members[:n/2])
-		g.send(ctx, members[n/2:])
-		return
+	for len(members) > 0 {
+		err := g.write(ctx, joined(members), len(members) > 1)
+		var rejected *insert.RejectedError
+		if len(members) == 1 || !errors.As(err, &rejected) {
+			answer(members, err)
+			return
+		}
+		members = refuse(members, rejected, err)
 	}
-	answer(members, err)
+}
+
+// refuse answers the members that the rejected records came with, each with its own ones, and returns the others.
+func refuse(members []*member, rejected *insert.RejectedError, err error) (others []*member) {
+	ends, n := make([]int, len(members)), 0 // of their records
+	for i, m := range members {
+		n += recordsIn(m.batch)
+		ends[i] = n
+	}
+	own := make([][]insert.Rejection, len(members))
+	for _, r := range rejected.Records {
+		i := sort.SearchInts(ends, r.Index+1)
+		if i > 0 {
+			r.Index -= ends[i-1]
+		}
+		own[i] = append(own[i], r)
+	}
+	var failed *failure
+	var wait time.Duration
+	if errors.As(err, &failed) {
+		wait = failed.wait
+	}
+	for i, m := range members {
+		if own[i] == nil {
+			others = append(others, m)
+			continue
+		}
+		m.done <- &failure{oneLineError{&insert.RejectedError{Records: own[i]}}, wait}
+	}
+	return others
 }
 
 func answer(members []*member, err error) {

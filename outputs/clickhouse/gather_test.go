@@ -155,7 +155,7 @@ func TestARejectedRowFailsItsOwnBatch(t *testing.T) {
 		}
 		for i, m := range batch {
 			if text, _ := m.AsBytes(); string(text) == "7" {
-				return fmt.Errorf("inserting: %w", &insert.RejectedError{First: insert.Rejection{Index: i}, Count: 1})
+				return fmt.Errorf("inserting: %w", &insert.RejectedError{Records: []insert.Rejection{{Index: i}}})
 			}
 		}
 		return nil
@@ -179,7 +179,25 @@ func TestARejectedRowFailsItsOwnBatch(t *testing.T) {
 		}
 		require.NoError(t, err)
 	}
-	require.LessOrEqual(t, writes.Load(), int32(14), "found by halving")
+	require.Equal(t, int32(3), writes.Load(), "the others are inserted together")
+}
+
+func TestRejectedRecordsFindTheirBatches(t *testing.T) {
+	var members []*member
+	for _, batch := range []service.MessageBatch{messages("0", "1"), messages("2"), append(messages("3"), packedMessage()), messages("7")} {
+		members = append(members, &member{batch: batch, done: make(chan error, 1)})
+	}
+	rejected := &insert.RejectedError{Records: []insert.Rejection{{Index: 6, Reason: "packed"}, {Index: 1, Reason: "second"}, {Index: 3, Reason: "single"}}}
+	others := refuse(members, rejected, &failure{rejected, time.Minute})
+	require.Equal(t, []*member{members[1], members[3]}, others)
+	for i, want := range map[int]string{0: "1 of the batch's records .* record 1: second", 2: "2 of the batch's records .* record 3: packed"} {
+		err := <-members[i].done
+		var failed *failure
+		require.ErrorAs(t, err, &failed)
+		require.Equal(t, time.Minute, failed.wait, "it is not tried again at once")
+		require.ErrorIs(t, err, insert.ErrRejected)
+		require.Regexp(t, want, err.Error())
+	}
 }
 
 func TestAGroupEndsWithItsLastMember(t *testing.T) {

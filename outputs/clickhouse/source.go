@@ -86,6 +86,18 @@ func packedRecords(m *service.Message) *delivery.Records {
 	return r
 }
 
+// recordsIn counts the records of a batch.
+func recordsIn(batch service.MessageBatch) (n int) {
+	for _, m := range batch {
+		if r := packedRecords(m); r != nil {
+			n += r.Len()
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
 // number gives each message the number of its first record.
 func (s *source) number() {
 	s.first = make([]int, len(s.batch))

@@ -252,7 +252,7 @@ func writeAll(t *testing.T, w *insert.Writer, parts []records, l *ledger, recove
 		all.Go(func() error {
 			result, err := w.Write(t.Context(), part, l.lease(part.from, part.from+int64(part.Len()), recovered))
 			if err == nil && len(result.Rejected) > 0 {
-				err = &insert.RejectedError{First: result.Rejected[0], Count: len(result.Rejected)}
+				err = &insert.RejectedError{Records: result.Rejected}
 			}
 			return err
 		})
