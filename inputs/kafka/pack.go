@@ -19,6 +19,7 @@ type packed struct {
 	bytes  int64 // of values, keys and headers: what range.byte_size limits
 	held   int64 // what max_buffered_bytes limits
 	before sizes // of the first chunk of the range before
+	share  int64 // room that may be made ahead of records, if limited
 }
 
 // chunk is one message's worth of records, or with one record a message, some messages' worth.
@@ -62,8 +63,8 @@ func (k *packed) push(c *config, r *kgo.Record) {
 	}
 }
 
-// room is how large the next chunk is likely to become: as large as the one before, unless the range will have ended. A range that an earlier owner
-// fixed may be larger than ours become.
+// room is how large the next chunk is likely to become: as large as the one before, unless the range will have ended, or the share of memory is less: many
+// partitions that had a backlog would otherwise each hold room for as much again. A range that an earlier owner fixed may be larger than ours become.
 func (k *packed) room(c *config) sizes {
 	s := k.before
 	if n := len(k.chunks); n > 0 {
@@ -74,6 +75,10 @@ func (k *packed) room(c *config) sizes {
 	}
 	if left := int(c.byteSize - k.bytes); left > 0 && left < s.content {
 		s.content = left
+	}
+	if k.share > 0 && int(k.share) < s.content {
+		part := float64(k.share) / float64(s.content)
+		s = sizes{int(k.share), int(part * float64(s.keys)), int(part * float64(s.records))}
 	}
 	return s
 }

@@ -118,6 +118,38 @@ func TestMemoryIsBounded(t *testing.T) {
 	require.Zero(t, s.buffered)
 }
 
+// Many partitions, each with a backlog that came in large ranges, then with a record now and then.
+func TestRoomAheadOfRecordsIsBounded(t *testing.T) {
+	const limit = 1 << 20
+	s := testSession(func(c *config) {
+		c.count, c.byteSize, c.maxBuffered, c.recordsPerMessage = 10_000, limit/3, limit, 10_000
+	})
+	records := manyRecords(10_000)
+	var parts []*partition
+	for num := range int32(100) {
+		p := newPartition(s, "clicks", [16]byte{1}, num)
+		p.restore(0, intentLog{})
+		p.ramp = 0
+		s.parts[topicPart{"clicks", num}] = p
+		parts = append(parts, p)
+		p.add(records, time.Unix(100, 0))
+		p.cutNow()
+		for a, ok := s.pop(); ok; a, ok = s.pop() {
+			s.settle(a, nil)
+		}
+	}
+	require.Zero(t, s.buffered)
+	room := 0
+	for _, p := range parts {
+		feed(p, 10_000, 10_001)
+		for _, c := range p.open.chunks {
+			room += cap(c.content)
+		}
+	}
+	require.Less(t, room, limit*9/8)
+	require.Greater(t, room, limit/2, "what there is is made use of")
+}
+
 func fetch(s *session, p *partition, from, to int64) {
 	var records []*kgo.Record
 	for o := from; o < to; o++ {

@@ -130,7 +130,7 @@ func (p *partition) add(records []*kgo.Record, now time.Time) {
 
 func (p *partition) push(r *kgo.Record, now time.Time) {
 	if p.open.n == 0 {
-		p.openSince = now
+		p.openSince, p.open.share = now, p.s.cfg.maxBuffered/int64(max(len(p.s.parts), 1))
 	}
 	held := p.open.held
 	p.open.push(p.s.cfg, r)

@@ -46,9 +46,10 @@ the record's headers under their own names. A header never replaces one of these
 ### Memory
 
 A record is copied once, into its range, and kept there until the range is committed. ` + "`max_buffered_bytes`" + ` limits these copies, counted with their keys, headers, 48 bytes for each record and, with one record a message,
-1,000 more for the message. When it is reached nothing more is polled. Brokers may have answered already: the client has up to two answers of each broker in hand, compressed and decompressed. So the input holds at most
+1,000 more for the message. When it is reached nothing more is polled. Brokers may have answered already: the client has up to two answers of each broker in hand, compressed and decompressed.
+Room for records is made ahead of them, at most as much again. So the input holds at most
 
-    max_buffered_bytes + 3 × brokers × fetch_max_bytes × (1 + compression ratio)
+    2 × max_buffered_bytes + 3 × brokers × fetch_max_bytes × (1 + compression ratio)
 
 Processors and outputs have copies of their own of what is under way: ` + "`dimension_join`" + ` the joined events, ` + "`clickhouse_native`" + ` their columns. Go's garbage collector lets the sum grow to about twice its size.
 
