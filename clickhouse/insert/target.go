@@ -225,18 +225,22 @@ func (t *target) givePart(p *part) {
 	}
 }
 
+// maxPools bounds the sets of omitted columns for which blocks are kept.
+const maxPools = 64
+
 func (t *target) pool(omitted uint64) chan *part {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	p, ok := t.parts[omitted]
-	if !ok {
-		spare := t.spare
-		if len(t.parts) > 8 {
-			spare = 1 // rows that leave out ever other columns: keeping blocks for each would hold memory for nothing
-		}
-		p = make(chan *part, spare)
-		t.parts[omitted] = p
+	if ok || len(t.parts) == maxPools {
+		return p // nil, which takes and gives nothing, for rows that leave out ever other columns
 	}
+	spare := t.spare
+	if len(t.parts) > 8 {
+		spare = 1
+	}
+	p = make(chan *part, spare)
+	t.parts[omitted] = p
 	return p
 }
 

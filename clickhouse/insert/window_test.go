@@ -100,6 +100,20 @@ func TestWindowsRespectTheSizeOfBlocks(t *testing.T) {
 	require.Equal(t, len(docs), cutOf(t, w, to, whole()).byShard[1][0].block.Rows(), "as many as a block may have")
 }
 
+// Rows may leave out any of the columns that the server fills in.
+func TestBlocksAreNotKeptForEverySetOfColumns(t *testing.T) {
+	_, to, _ := rowTarget(t)
+	for omitted := range uint64(10 * maxPools) {
+		p := to.takePart(omitted)
+		require.Equal(t, omitted, p.omitted)
+		to.givePart(p)
+	}
+	require.Len(t, to.parts, maxPools)
+	kept := to.takePart(1)
+	to.givePart(kept)
+	require.Same(t, kept, to.takePart(1))
+}
+
 // The digest is compared with what another process made of the range.
 func TestDigestDoesNotDependOnTheWindow(t *testing.T) {
 	docs := make(debeziums, windowRows+3)
