@@ -2,6 +2,7 @@ package insert
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -87,10 +88,27 @@ func (w *Writer) evolve(ctx context.Context, c *cut) bool {
 	} else {
 		w.log.Info("columns added for unknown members", "table", w.sink, "columns", names)
 	}
-	if _, err := w.opts.Cluster.Refresh(ctx); err != nil {
+	if err := w.readAddedColumns(ctx); err != nil {
 		w.log.Warn("the table's columns could not be read", "table", w.sink, "error", err)
 	}
 	return w.opts.Cluster.Layout() != c.target.source
+}
+
+// lookTries bounds how long rows wait for all replicas to have a column.
+const lookTries = 5
+
+// readAddedColumns reads the columns again. Replicas copy a change from each other a moment later, and until then the tables differ.
+func (w *Writer) readAddedColumns(ctx context.Context) error {
+	for n := 1; ; n++ {
+		_, err := w.opts.Cluster.Refresh(ctx)
+		var differ *cluster.StructureError
+		if n == lookTries || !errors.As(err, &differ) {
+			return err
+		}
+		if err := sleep(ctx, w.opts.Retries.backoff(n)); err != nil {
+			return err
+		}
+	}
 }
 
 // addColumns changes the local tables first, and then the Distributed one: it must not promise what a shard does not have.

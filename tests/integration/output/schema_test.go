@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,6 +41,26 @@ func TestUnknownMembersBecomeColumns(t *testing.T) {
 	require.Equal(t, [][]string{{"1", "Ulm", "7", "-1"}, {"2", "", "-1", "0.5"}, {"3", "", "-1", "-1"}},
 		servers.Servers[0].Query(t, "SELECT id, ifNull(city, ''), ifNull(age, -1), ifNull(score, -1) FROM "+db+".events ORDER BY id"), "the Distributed table has them too")
 	requireAll(t, db, 3)
+}
+
+// The other replicas of a shard copy a change a moment later.
+func TestUnknownMembersWaitForAllTables(t *testing.T) {
+	db := small(t)
+	w := open(t, db, evolving(100), func(o *insert.Options) { o.Retries.InitialInterval = 300 * time.Millisecond })
+	servers.Servers[0].Exec(t, "ALTER TABLE "+db+".events_local ADD COLUMN late UInt8")
+	done := make(chan error, 1)
+	go func() {
+		added := "SELECT count() FROM system.columns WHERE database = '" + db + "' AND table = 'events' AND name = 'city'"
+		for servers.Servers[1].Value(t, added) == "0" {
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(50 * time.Millisecond)
+		servers.Servers[1].Exec(t, "ALTER TABLE "+db+".events_local ADD COLUMN late UInt8")
+		done <- nil
+	}()
+	write(t, w, documents{`{"id":1,"city":"Ulm"}`})
+	require.NoError(t, <-done)
+	require.Equal(t, "Ulm", servers.Servers[0].Value(t, "SELECT city FROM "+db+".events"))
 }
 
 func TestColumnsAreAddedWithinTheirBounds(t *testing.T) {
