@@ -48,18 +48,16 @@ func TestUnknownMembersWaitForAllTables(t *testing.T) {
 	db := small(t)
 	w := open(t, db, evolving(100), func(o *insert.Options) { o.Retries.InitialInterval = 300 * time.Millisecond })
 	servers.Servers[0].Exec(t, "ALTER TABLE "+db+".events_local ADD COLUMN late UInt8")
-	done := make(chan error, 1)
+	written := make(chan error, 1)
 	go func() {
-		added := "SELECT count() FROM system.columns WHERE database = '" + db + "' AND table = 'events' AND name = 'city'"
-		for servers.Servers[1].Value(t, added) == "0" {
-			time.Sleep(10 * time.Millisecond)
-		}
-		time.Sleep(50 * time.Millisecond)
-		servers.Servers[1].Exec(t, "ALTER TABLE "+db+".events_local ADD COLUMN late UInt8")
-		done <- nil
+		_, err := w.Write(t.Context(), documents{`{"id":1,"city":"Ulm"}`}, nil)
+		written <- err
 	}()
-	write(t, w, documents{`{"id":1,"city":"Ulm"}`})
-	require.NoError(t, <-done)
+	added := "SELECT count() FROM system.columns WHERE database = '" + db + "' AND table = 'events' AND name = 'city'"
+	require.Eventually(t, func() bool { return servers.Servers[1].Value(t, added) == "1" }, time.Minute, 20*time.Millisecond)
+	time.Sleep(50 * time.Millisecond) // the writer has looked by now
+	servers.Servers[1].Exec(t, "ALTER TABLE "+db+".events_local ADD COLUMN late UInt8")
+	require.NoError(t, <-written)
 	require.Equal(t, "Ulm", servers.Servers[0].Value(t, "SELECT city FROM "+db+".events"))
 }
 
