@@ -44,11 +44,8 @@ func gcPercent(live uint64) int {
 // percentTuner keeps GOGC at gcPercent of the live heap.
 type percentTuner struct{ set int }
 
-// sentinel is collected at every collection; it is big enough not to share a block with other objects.
-type sentinel struct {
-	_ [16]byte
-	p *percentTuner
-}
+// sentinel is collected at every collection: an object that holds a pointer shares no block with others that may live on.
+type sentinel struct{ p *percentTuner }
 
 // afterEachCollection has the tuner run after every collection, by way of an object that nothing refers to.
 func afterEachCollection(p *percentTuner) {

@@ -230,7 +230,6 @@ func (s *session) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommi
 }
 
 func (s *session) committedLocked(c *proposal) {
-	c.p.committed = c.watermark
 	c.p.ended = c.p.ended[len(c.ended):]
 	for _, f := range c.ended {
 		go f()

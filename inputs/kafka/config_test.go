@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -126,13 +127,16 @@ func TestBackoffDoublesUpToItsLimit(t *testing.T) {
 }
 
 func TestExamplesAreValid(t *testing.T) {
-	lints, err := service.NewEnvironment().NewComponentConfigLinter().LintInputYAML([]byte(`
-kafka_exactly_once:
-  seed_brokers: [ "localhost:9092" ]
-  topics: [ clicks ]
-  consumer_group: clicks-to-clickhouse
-  range: { count: 100000, byte_size: 8MiB, period: 1s }
-`))
+	view, ok := service.GlobalEnvironment().GetInputConfig("kafka_exactly_once")
+	require.True(t, ok)
+	data, err := view.TemplateData()
 	require.NoError(t, err)
-	require.Empty(t, lints)
+	require.NotEmpty(t, data.Examples)
+	for _, example := range data.Examples {
+		_, conf, ok := strings.Cut(example.Config, "input:\n")
+		require.True(t, ok)
+		lints, err := service.NewEnvironment().NewComponentConfigLinter().LintInputYAML([]byte(conf))
+		require.NoError(t, err)
+		require.Empty(t, lints, example.Title)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
+	"regexp"
 	"sort"
 	"strings"
 	"time"
@@ -15,6 +16,9 @@ import (
 // metadataPrefix marks a committed offset's metadata as an intent log of ours. What follows is unpadded URL-safe base64, because
 // brokers and tools decode the field as UTF-8 and count its limit in characters.
 const metadataPrefix = "eo1:"
+
+// otherFormat marks an intent log of another version.
+var otherFormat = regexp.MustCompile(`^eo[0-9]+:`)
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -76,8 +80,8 @@ func (l intentLog) encode() string {
 func decodeIntents(metadata string, watermark int64) (intentLog, error) {
 	text, ours := strings.CutPrefix(metadata, metadataPrefix)
 	if !ours {
-		if strings.HasPrefix(metadata, "eo") && strings.Contains(metadata, ":") {
-			return intentLog{}, &MetadataError{Reason: "unknown format " + metadata[:strings.IndexByte(metadata, ':')] + ", written by another version"}
+		if format := otherFormat.FindString(metadata); format != "" {
+			return intentLog{}, &MetadataError{Reason: "unknown format " + format + " written by another version"}
 		}
 		return intentLog{}, ErrForeignMetadata
 	}

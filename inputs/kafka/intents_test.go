@@ -63,7 +63,7 @@ func TestDoneRangesThatTouchAreOne(t *testing.T) {
 }
 
 func TestForeignMetadataIsTold(t *testing.T) {
-	for _, metadata := range []string{"", "rdkafka-4f2a", "connect-1-8c6e", `{"version":1}`} {
+	for _, metadata := range []string{"", "rdkafka-4f2a", "connect-1-8c6e", `{"version":1}`, "eos: producer 7", "eo:"} {
 		_, err := decodeIntents(metadata, 0)
 		require.ErrorIs(t, err, ErrForeignMetadata, metadata)
 	}

@@ -26,15 +26,14 @@ type lease struct {
 	p   *partition
 	rng delivery.Range
 
-	state     state
-	records   packed
-	recovered bool               // an earlier owner prepared it
-	attempts  int                // deliveries so far
-	intents   map[string]*intent // by sink
-	held      map[string]bool    // sinks with a write under way
-	written   map[string]bool    // sinks whose write of this attempt succeeded
-	gaveUp    map[string]bool    // sinks whose write of this attempt ended because the lease seemed lost
-	ending    []func()           // what this attempt wants called once its end is committed
+	state    state
+	records  packed
+	attempts int                // deliveries so far
+	intents  map[string]*intent // by sink
+	held     map[string]bool    // sinks with a write under way
+	written  map[string]bool    // sinks whose write of this attempt succeeded
+	gaveUp   map[string]bool    // sinks whose write of this attempt ended because the lease seemed lost
+	ending   []func()           // what this attempt wants called once its end is committed
 }
 
 // intent is a delivery.Prepared on its way into Kafka: durable is closed once a commit that holds it was answered.

@@ -29,19 +29,18 @@ type partition struct {
 	ramp      uint // the next range is cut at 1/2^ramp of its limits
 	highWater int64
 
-	leases    []*lease // every range not yet below the watermark, ascending; planned ones included
-	inFlight  int      // ready, delivered and returned ones
-	ended     []func() // what ranges that are done want called once a commit has said so
-	committed int64    // what the last answered commit said, or -1
-	anchored  bool     // a commit of this owner, or of an earlier one, fixes where the partition starts
-	dirty     bool     // state differs from the last commit
-	sent      bool     // the current state is in the commit under way
-	paused    bool
-	limit     int // longest metadata that the brokers are known to take
+	leases   []*lease // every range not yet below the watermark, ascending; planned ones included
+	inFlight int      // ready, delivered and returned ones
+	ended    []func() // what ranges that are done want called once a commit has said so
+	anchored bool     // a commit of this owner, or of an earlier one, fixes where the partition starts
+	dirty    bool     // state differs from the last commit
+	sent     bool     // a commit is under way
+	paused   bool
+	limit    int // longest metadata that the brokers are known to take
 }
 
 func newPartition(s *session, topic string, id [16]byte, num int32) *partition {
-	return &partition{s: s, topic: topic, id: id, num: num, since: s.pulse.now(), lost: make(chan struct{}), committed: -1, limit: s.cfg.maxMetadata, ramp: rampFrom}
+	return &partition{s: s, topic: topic, id: id, num: num, since: s.pulse.now(), lost: make(chan struct{}), limit: s.cfg.maxMetadata, ramp: rampFrom}
 }
 
 func (p *partition) isLost() bool {
@@ -56,7 +55,7 @@ func (p *partition) isLost() bool {
 // restore takes up what an earlier owner left behind: the watermark and the ranges above it. These keep the names that they were prepared under, also
 // when the brokers did not tell the topic's id then, or do not tell it now (delivery.Range).
 func (p *partition) restore(watermark int64, l intentLog) {
-	p.from, p.committed, p.anchored = watermark, watermark, true
+	p.from, p.anchored = watermark, true
 	if len(l.ranges) > 0 || p.id == [16]byte{} {
 		p.id = l.topicID
 	}
@@ -65,7 +64,7 @@ func (p *partition) restore(watermark int64, l intentLog) {
 		if r.done {
 			le.state = done
 		} else {
-			le.state, le.recovered, le.intents = planned, true, r.prepared()
+			le.state, le.intents = planned, r.prepared()
 		}
 		p.leases = append(p.leases, le)
 	}
