@@ -211,16 +211,16 @@ func (s *shipment) attempt(ctx context.Context) error {
 	}
 	s.reached = true
 	s.last = conn.Replica()
+	if err := s.checkRestart(ctx, conn); err != nil {
+		conn.Release(err)
+		return err
+	}
 	if s.j.lease != nil && !safety.Off(safety.Alive) {
 		// After the connection was taken: from here on nothing waits but the server.
 		if err := s.j.lease.Alive(); err != nil {
 			conn.Release(nil)
 			return fmt.Errorf("inserting %s: %w", s.j.lease.Range(), err)
 		}
-	}
-	if err := s.checkRestart(ctx, conn); err != nil {
-		conn.Release(err)
-		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.w.opts.InsertTimeout, fmt.Errorf("no answer within %s", s.w.opts.InsertTimeout))
 	defer cancel()
