@@ -207,6 +207,7 @@ func (s *session) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommi
 	defer s.mu.Unlock()
 	defer s.endedLocked()
 	codes := commitCodes(req, resp)
+	var refused []error
 	for tp, c := range proposals {
 		c.p.sent = false
 		if s.parts[tp] != c.p {
@@ -214,14 +215,23 @@ func (s *session) answered(req *kmsg.OffsetCommitRequest, resp *kmsg.OffsetCommi
 		}
 		code, known := codes[tp]
 		switch {
-		case err != nil || !known:
+		case err != nil:
 			c.p.dirty = true
+		case !known:
+			c.p.dirty = true
+			refused = append(refused, fmt.Errorf("committing %s/%d at %d: the coordinator's answer leaves it out", c.p.topic, c.p.num, c.watermark))
 		case code == nil:
 			s.committedLocked(c)
 		default:
 			c.p.dirty = true
-			err = errors.Join(err, s.refusedLocked(c, code))
+			refused = append(refused, s.refusedLocked(c, code))
 		}
+	}
+	switch n := len(refused); {
+	case n == 1:
+		return refused[0]
+	case n > 1: // most codes are those of the group, and every partition has them
+		return fmt.Errorf("%w (and %d more partitions)", refused[0], n-1)
 	}
 	if errors.Is(err, errNothingOwned) || errors.Is(err, context.Canceled) {
 		return nil

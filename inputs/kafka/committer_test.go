@@ -281,3 +281,34 @@ func TestTheEndOfARangeIsToldOnceItIsCommitted(t *testing.T) {
 	s.commitNow(t)
 	require.Empty(t, told)
 }
+
+func TestAPartitionThatIsRefusedDoesNotKeepOthersFromBeingCommitted(t *testing.T) {
+	const others = 8
+	s := testSession(nil)
+	req := kmsg.NewPtrOffsetCommitRequest()
+	resp := kmsg.NewPtrOffsetCommitResponse()
+	req.Topics = []kmsg.OffsetCommitRequestTopic{{Topic: "clicks"}}
+	resp.Topics = []kmsg.OffsetCommitResponseTopic{{Topic: "clicks"}}
+	var parts []*partition
+	for num := range int32(others + 2) {
+		p := newPartition(s, "clicks", [16]byte{1}, num)
+		p.restore(0, intentLog{})
+		s.parts[topicPart{"clicks", num}] = p
+		parts = append(parts, p)
+		s.touchLocked(p)
+		var code int16
+		if num >= others {
+			code = kerr.InvalidCommitOffsetSize.Code
+		}
+		req.Topics[0].Partitions = append(req.Topics[0].Partitions, kmsg.OffsetCommitRequestTopicPartition{Partition: num})
+		resp.Topics[0].Partitions = append(resp.Topics[0].Partitions, kmsg.OffsetCommitResponseTopicPartition{Partition: num, ErrorCode: code})
+	}
+	proposals := s.propose()
+	require.NoError(t, s.fence(req, proposals))
+	err := s.answered(req, resp, proposals, nil)
+	require.ErrorIs(t, err, kerr.InvalidCommitOffsetSize)
+	require.ErrorContains(t, err, "and 1 more")
+	for i, p := range parts {
+		require.Equal(t, i >= others, p.dirty, "partition %d", i)
+	}
+}

@@ -222,7 +222,6 @@ func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err e
 		if p != nil {
 			p.broken = true
 		}
-		s.log.Errorf("Reading %s/%d: %v", topic, num, err)
 		go s.fail(fmt.Errorf("%w: %s/%d: %w", ErrTopicChanged, topic, num, err))
 	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
 	case kerr.IsRetriable(err):
