@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,7 +158,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	r := &fieldReader{conf: conf}
 	c := &config{
 		brokers:           commaList(read(r, conf.FieldStringList, kefSeedBrokers)),
-		topics:            commaList(read(r, conf.FieldStringList, kefTopics)),
+		topics:            read(r, conf.FieldStringList, kefTopics),
 		regexp:            read(r, conf.FieldBool, kefRegexpTopics),
 		group:             read(r, conf.FieldString, kefConsumerGroup),
 		count:             read(r, conf.FieldInt, kefRange, kefRangeCount),
@@ -180,6 +181,9 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		fetchMaxPartition: int32(r.bytes(1<<31-1, kefFetchMaxPartition)),
 		fetchMinBytes:     int32(r.bytes(1<<31-1, kefFetchMinBytes)),
 		fetchMaxWait:      read(r, conf.FieldDuration, kefFetchMaxWait),
+	}
+	if !c.regexp { // a pattern may have commas: x{1,3}
+		c.topics = commaList(c.topics)
 	}
 	c.maxBuffered = 3 * c.byteSize
 	if conf.Contains(kefMaxBufferedBytes) {
@@ -257,7 +261,7 @@ func (c *config) validate() error {
 	switch {
 	case len(c.brokers) == 0:
 		return fmt.Errorf("%s must name at least one broker", kefSeedBrokers)
-	case len(c.topics) == 0:
+	case len(c.topics) == 0 || slices.Contains(c.topics, ""):
 		return fmt.Errorf("%s must name at least one topic", kefTopics)
 	case c.group == "":
 		return fmt.Errorf("%s must be set: intents are kept in the group's offsets", kefConsumerGroup)

@@ -73,6 +73,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"no balancer":         {minimal + "group_balancers: []", "at least one balancer"},
 		"heartbeat":           {minimal + "heartbeat_interval: 30s", "third of session_timeout"},
 		"rebalance timeout":   {minimal + "rebalance_timeout: 1s", "rebalance_timeout"},
+		"empty pattern":       {"seed_brokers: [ a ]\ntopics: [ '' ]\nconsumer_group: g\nregexp_topics: true", "at least one topic"},
 		"topic pattern":       {"seed_brokers: [ a ]\ntopics: [ '(' ]\nconsumer_group: g\nregexp_topics: true", "topic pattern"},
 		"mechanism":           {minimal + "sasl: [ { mechanism: GSSAPI } ]", "GSSAPI"},
 		"token":               {minimal + "sasl: [ { mechanism: OAUTHBEARER } ]", "needs a token"},
@@ -84,6 +85,16 @@ func TestConfigIsChecked(t *testing.T) {
 			require.ErrorContains(t, err, c.errContains)
 		})
 	}
+}
+
+func TestPatternsMayHaveCommas(t *testing.T) {
+	const conf = "seed_brokers: [ a ]\nconsumer_group: g\ntopics: [ '^clicks_[0-9]{1,3}$' ]\nregexp_topics: "
+	c, err := parse(t, conf+"true")
+	require.NoError(t, err)
+	require.Equal(t, []string{"^clicks_[0-9]{1,3}$"}, c.topics)
+	c, err = parse(t, "seed_brokers: [ a ]\nconsumer_group: g\ntopics: [ 'a, b', c ]")
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "c"}, c.topics)
 }
 
 func TestStartOffsets(t *testing.T) {

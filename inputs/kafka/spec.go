@@ -82,10 +82,10 @@ func connectionFields() []*service.ConfigField {
 			Description("Brokers to find the rest of the cluster by. An item with commas is taken as several.").
 			Example([]string{"localhost:9092"}),
 		service.NewStringListField(kefTopics).
-			Description("Topics to read. An item with commas is taken as several.").
+			Description("Topics to read. An item with commas is taken as several, unless it is a regular expression (`regexp_topics`).").
 			Example([]string{"clicks"}),
 		service.NewBoolField(kefRegexpTopics).
-			Description("Whether `topics` are regular expressions. Topics that match later are found when metadata is refreshed (`metadata_max_age`).").
+			Description("Whether `topics` are regular expressions, which match anywhere in a name: `clicks` also reads `clicks.dead_letter`, `^clicks$` does not. Topics that match later are found when metadata is refreshed (`metadata_max_age`).").
 			Default(false).Advanced(),
 		service.NewStringField(kefConsumerGroup).
 			Description("Consumer group whose committed offsets hold progress and intents. Block names contain it: two groups that read the same topic into the same table insert its rows twice."),
