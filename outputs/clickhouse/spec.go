@@ -117,6 +117,8 @@ What only a person can mend (a wrong password, a missing privilege, an unsupport
 Each of the ` + "`max_in_flight`" + ` batches holds its messages, and one block per shard of about the rows' size in ClickHouse's native format, up to a quarter more for growth. Blocks are sent in compressed frames of 256 KiB straight from
 there, for which each shard being written takes another megabyte; afterwards they are kept to be filled again. In all about ` + "`max_in_flight × (batch in JSON + 1.25 × batch in native format + shards × 1 MiB)`" + `, times what the
 Go runtime lets garbage grow (` + "`GOGC`, `GOMEMLIMIT`" + `).
+Without a ` + "`batching`" + ` policy up to 1,024 batches are held here, to be put together. Where an input makes large batches of its own and does not bound how many are under way, give a policy: with ` + "`count: 1`" + ` each is inserted by itself, and ` + "`max_in_flight`" + `
+is all that there are.
 
 ### Metrics
 
