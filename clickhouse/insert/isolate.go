@@ -120,10 +120,13 @@ func (f *search) connect(ctx context.Context) error {
 	return nil
 }
 
-// among looks at some records at once. When they are refused it looks on either side of the row that the server names, or at each half
-// when it names none.
+// enough rows at fault say what is wrong where none of them is taken out.
+const enough = 100
+
+// among looks at some records at once. When they are refused it looks before the row that the server names, and at each half of those behind it,
+// so that a block of nothing but faults is not sent whole for each of them; or at each half of all when the server names none.
 func (f *search) among(ctx context.Context, rows []int32) error {
-	if len(rows) == 0 {
+	if len(rows) == 0 || len(f.found) >= enough && !f.s.w.opts.KeepRejected {
 		return nil
 	}
 	refused, sent, err := f.try(ctx, rows)
@@ -139,7 +142,7 @@ func (f *search) among(ctx context.Context, rows []int32) error {
 		if err := f.among(ctx, rows[:n]); err != nil {
 			return err
 		}
-		return f.among(ctx, rows[n+1:])
+		rows = rows[n+1:]
 	}
 	if err := f.among(ctx, rows[:len(rows)/2]); err != nil {
 		return err
