@@ -77,6 +77,25 @@ func advice(err error) string {
 	return ""
 }
 
+// groupAdvice is what to do about an error of being a member of the group; "" where joining again is all that there is.
+func groupAdvice(err error) string {
+	switch {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		return "grant READ on the group to this client"
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return "grant READ and DESCRIBE on the topics to this client"
+	case errors.Is(err, kerr.InvalidSessionTimeout):
+		return "set session_timeout between the brokers' group.min.session.timeout.ms and group.max.session.timeout.ms"
+	case errors.Is(err, kerr.InconsistentGroupProtocol):
+		return "the group has members that share no entry of group_balancers with this one, or that are no consumers: use another consumer_group"
+	case errors.Is(err, kerr.FencedInstanceID):
+		return "another client of the group has the same instance_id: it must be unique"
+	case errors.Is(err, kerr.GroupMaxSizeReached):
+		return "the group is full: run fewer members, or raise the brokers' group.max.size"
+	}
+	return ""
+}
+
 // bearer is OAUTHBEARER with errors that say what the broker has against the token.
 type bearer struct {
 	sasl.Mechanism

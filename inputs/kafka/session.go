@@ -217,7 +217,9 @@ func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err e
 	var group *kgo.ErrGroupSession
 	switch {
 	case errors.As(err, &group):
-		s.log.Debugf("Joining consumer group %q: %v", s.cfg.group, group.Err) // kgo has logged it as an error
+		if what := groupAdvice(group.Err); what != "" { // kgo has logged the error itself
+			s.log.Errorf("Joining consumer group %q: %v; %s", s.cfg.group, group.Err, what)
+		}
 	case errors.As(err, &loss), errors.Is(err, kerr.OffsetOutOfRange), errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.InconsistentTopicID):
 		if p != nil {
 			p.broken = true

@@ -3,6 +3,7 @@ package kafka_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
@@ -216,6 +218,23 @@ func TestRecordsExpireWhileReading(t *testing.T) {
 			s.requireOneCut(t)
 		})
 	}
+}
+
+// TestGroupThatRefusesThisMember tells what to do.
+func TestGroupThatRefusesThisMember(t *testing.T) {
+	b := beside(t, func(t *testing.T) *broker {
+		t.Helper()
+		return fakeBroker(t, kfake.GroupMinSessionTimeout(time.Second))
+	})
+	b.createTopic(t, "refusing", 1, nil)
+	lines := &lines{}
+	runLogged(t, settings{
+		Broker: b.addr, Topic: "refusing", Group: "refusing", Warehouse: "127.0.0.1:1",
+		Input: "    session_timeout: 900ms",
+	}.yaml(), lines)
+	require.Eventually(t, func() bool {
+		return strings.Contains(strings.Join(lines.of(slog.LevelError), "\n"), "set session_timeout between the brokers' group.min.session.timeout.ms")
+	}, patience, 10*time.Millisecond)
 }
 
 // TestCommittedOffsetBeyondTheEnd leaves that partition alone, and reads the others.
