@@ -132,6 +132,7 @@ func writeDurably(path string, data []byte) (err error) {
 	if err := os.Rename(tmp, path); err != nil {
 		return fmt.Errorf("renaming spool file: %w", err)
 	}
+	tmp = path // what fails from here on takes the file back
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("closing spool file: %w", err)
 	}
