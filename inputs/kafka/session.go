@@ -43,6 +43,7 @@ type session struct {
 	err      error
 	memberID string
 	parts    map[topicPart]*partition
+	warned   map[topicPart]string // the last warning, until records come
 	queue    []*lease
 	buffered int64
 	pressed  bool // max_buffered_bytes is reached
@@ -58,7 +59,7 @@ func newSession(cfg *config, log *service.Logger, m *metrics) *session {
 	s := &session{
 		cfg: cfg, log: log, metrics: m,
 		joining: make(chan struct{}), failed: make(chan struct{}), wake: make(chan struct{}, 1), commit: make(chan struct{}, 1), roomy: make(chan struct{}, 1), idle: make(chan struct{}),
-		parts: map[topicPart]*partition{},
+		parts: map[topicPart]*partition{}, warned: map[topicPart]string{},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.pulse = &pulse{now: sinceBoot, limit: cfg.sessionTimeout, expired: s.fail, ambiguous: func(err error) {
@@ -199,6 +200,8 @@ func (s *session) take(fetches kgo.Fetches, now time.Time) {
 		p := s.parts[topicPart{f.Topic, f.Partition}]
 		if f.Err != nil {
 			s.fetchFailedLocked(p, f.Topic, f.Partition, f.Err)
+		} else {
+			delete(s.warned, topicPart{f.Topic, f.Partition})
 		}
 		if p == nil || p.draining || p.broken {
 			return
@@ -226,10 +229,20 @@ func (s *session) fetchFailedLocked(p *partition, topic string, num int32, err e
 		}
 		go s.fail(fmt.Errorf("%w: %s/%d: %w", ErrTopicChanged, topic, num, err))
 	case errors.Is(err, context.Canceled), errors.Is(err, kgo.ErrClientClosed):
+	case num < 0 && errors.Is(err, kerr.UnknownTopicOrPartition):
+		s.warnOnceLocked(topicPart{topic, num}, fmt.Sprintf("Topic %q does not exist, or this client may not describe it: waiting for it", topic))
 	case kerr.IsRetriable(err):
 		s.log.Debugf("Reading %s/%d: %v", topic, num, err)
 	default:
-		s.log.Warnf("Reading %s/%d: %v", topic, num, err)
+		s.warnOnceLocked(topicPart{topic, num}, fmt.Sprintf("Reading %s/%d: %v", topic, num, err))
+	}
+}
+
+// warnOnceLocked leaves out what was the last thing to be said of the partition: kgo tries, and fails, again and again.
+func (s *session) warnOnceLocked(tp topicPart, text string) {
+	if s.warned[tp] != text {
+		s.warned[tp] = text
+		s.log.Warn(text)
 	}
 }
 

@@ -220,6 +220,21 @@ func TestRecordsExpireWhileReading(t *testing.T) {
 	}
 }
 
+// TestMissingTopic is said to be waited for, once, and is read when it is there.
+func TestMissingTopic(t *testing.T) {
+	s := &scene{broker: beside(t, brokers["kfake"]), warehouse: newWarehouse(t, 1), topic: "missing", partitions: 1, want: map[string]bool{}}
+	lines := &lines{}
+	runLogged(t, s.pipeline(quick+"\n    metadata_max_age: 300ms", ""), lines)
+	waiting := func() int {
+		return strings.Count(strings.Join(lines.of(slog.LevelWarn), "\n"), `"missing" does not exist`)
+	}
+	require.Eventually(t, func() bool { return waiting() > 0 }, patience, 10*time.Millisecond)
+	s.createTopic(t, s.topic, 1, nil)
+	s.produce(t, 0, 10)
+	s.requireOnce(t)
+	require.Equal(t, 1, waiting())
+}
+
 // TestGroupThatRefusesThisMember tells what to do.
 func TestGroupThatRefusesThisMember(t *testing.T) {
 	b := beside(t, func(t *testing.T) *broker {
