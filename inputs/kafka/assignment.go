@@ -23,6 +23,7 @@ type fetched struct {
 
 func (s *session) onAssigned(_ context.Context, client *kgo.Client, _ map[string][]int32) {
 	s.identify(client)
+	s.pulse.letIn()
 }
 
 // identify notes who we are. A member that the group had expelled comes back under another id, and kgo goes on with the partitions that it gets

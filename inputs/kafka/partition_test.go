@@ -329,6 +329,12 @@ func TestJoiningMayTakeLongerThanTheSessionTimeout(t *testing.T) {
 	*now += time.Second
 	beat(keyHeartbeat)
 	require.NoError(t, a.Alive(), "kgo sends no heartbeat unless it was let in")
+
+	*now += 2 * time.Minute
+	beat(keySyncGroup)
+	require.ErrorIs(t, a.Alive(), delivery.ErrLost)
+	s.pulse.letIn()
+	require.NoError(t, a.Alive(), "kgo assigns nothing unless it was let in")
 }
 
 func TestAcknowledgementOfAGivenUpWriteIsNoneOfTheRange(t *testing.T) {

@@ -57,7 +57,7 @@ func (p *pulse) OnBrokerRead(_ kgo.BrokerMetadata, key int16, _ int, _, _ time.D
 
 // beat judges an answer, of which kgo tells nothing but that it came. Within the limit the group cannot have given us up before. After it, kgo may hear that it
 // has, and takes its time (a revocation under way) to say so. Joining may take longer than the limit, too, while others finish their work: then
-// the heartbeats that follow tell whether we are in.
+// onAssigned, or a heartbeat that follows, tells that we are in.
 func (p *pulse) beat(key int16) {
 	sent := p.sent.Load()
 	silent := time.Duration(sent - p.answered.Swap(sent))
@@ -68,6 +68,9 @@ func (p *pulse) beat(key int16) {
 		p.expired(fmt.Errorf("%w: %v", ErrHeartbeatsMissed, silent.Round(time.Millisecond)))
 	}
 }
+
+// letIn says that the answers up to now were those to a member.
+func (p *pulse) letIn() { p.last.Store(p.answered.Load()) }
 
 // unanswered tells, while no commit is under way, whether one was sent whose answer never came. kgo sends such a commit again by itself, and may
 // say so here (OnBrokerE2E) only after it has told the caller that the second one succeeded.
