@@ -225,8 +225,7 @@ func TestSkippingExpiredRecords(t *testing.T) {
 
 func TestLeaseIsClaimedByOneWrite(t *testing.T) {
 	s := testSession(nil)
-	p := s.testPartition(0)
-	feed(p, 0, 10)
+	feed(s.testPartition(0), 0, 10)
 	a := s.testPop(t)
 	release, err := a.Claim("db.t")
 	require.NoError(t, err)
@@ -250,7 +249,6 @@ func TestLeaseIsClaimedByOneWrite(t *testing.T) {
 	release, err = again.Claim("db.t")
 	require.NoError(t, err, "the range is delivered to both sinks again")
 	release(nil)
-	_ = p
 }
 
 func TestClaimOutlivesItsDelivery(t *testing.T) {

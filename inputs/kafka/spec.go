@@ -90,7 +90,7 @@ func connectionFields() []*service.ConfigField {
 		service.NewStringField(kefConsumerGroup).
 			Description("Consumer group whose committed offsets hold progress and intents. Block names contain it: two groups that read the same topic into the same table insert its rows twice."),
 		service.NewStringField(kefStartOffset).
-			Description("Where a partition starts that the group has no offset for: `earliest`, `latest`, `committed` (do not read it) or an RFC 3339 time. The place is committed before anything is delivered.").
+			Description("Where a partition starts that the group has no offset for: `earliest`, `latest`, `committed` (do not read it) or an RFC 3339 time. The place is committed before anything is delivered. It also goes for partitions that a topic gets later: with `latest`, what was written to them before they were found is not read.").
 			Default("earliest").Example("2026-01-02T15:04:05Z"),
 		service.NewStringField(kefClientID).Description("Identifies this client to the brokers.").Default("connect").Advanced(),
 		service.NewTLSToggledField(kefTLS),
