@@ -33,12 +33,8 @@ func (s *shipment) checkRestart(ctx context.Context, conn *cluster.Conn) error {
 	if s.landing == nil || s.j.unsure {
 		return nil
 	}
-	up, err := uptime(ctx, conn)
-	if err != nil {
+	if started, err := startedSince(ctx, conn, s.landed); err != nil || !started {
 		return err
-	}
-	if !startedSince(up, s.landed) {
-		return nil
 	}
 	if s.j.lease == nil {
 		again := *s.part
@@ -52,8 +48,41 @@ func (s *shipment) checkRestart(ctx context.Context, conn *cluster.Conn) error {
 	return nil // said at start
 }
 
-// startedSince errs on the side of a restart: the server cuts its uptime down to whole seconds. No clock is compared with another.
-func startedSince(up time.Duration, at time.Time) bool { return up <= time.Since(at) }
+// startedSince tells whether the server at the other end was started after a moment. No clock is compared with another.
+func startedSince(ctx context.Context, conn *cluster.Conn, at time.Time) (bool, error) {
+	var e elapsed
+	for {
+		up, err := uptime(ctx, conn)
+		if err != nil {
+			return false, err
+		}
+		if started, known := e.startedSince(up, time.Since(at)); known {
+			return started, nil
+		}
+		if err := sleep(ctx, elapsedStep); err != nil {
+			return false, err
+		}
+	}
+}
+
+// elapsed compares a server's uptime, which it cuts down to whole seconds, with the time since some moment. Where they are so close that this
+// matters, the next second to begin decides.
+type elapsed struct{ up, since time.Duration }
+
+// elapsedStep is the time between two looks, and what may be wrong then: a server needs longer to take its first block.
+const elapsedStep = 50 * time.Millisecond
+
+func (e *elapsed) startedSince(up, since time.Duration) (started, known bool) {
+	before := *e
+	*e = elapsed{up, since}
+	switch {
+	case up > since:
+		return false, true
+	case up+time.Second <= since:
+		return true, true
+	}
+	return true, before.since > 0 && up > before.up
+}
 
 // uptime asks how long the server has been running.
 func uptime(ctx context.Context, conn *cluster.Conn) (time.Duration, error) {
