@@ -163,10 +163,14 @@ func (k *Keyer) mismatch(c *KeyColumn, f Field) error {
 	case jsonscan.Array:
 		value = "that is an array"
 	}
+	return &KeyError{Dimension: k.dimension, Column: c.Name, Type: c.Type, Value: shorten(value)}
+}
+
+func shorten(value string) string {
 	if len(value) > 100 {
-		value = value[:100] + "…"
+		return value[:100] + "…"
 	}
-	return &KeyError{Dimension: k.dimension, Column: c.Name, Type: c.Type, Value: value}
+	return value
 }
 
 // canonical appends the canonical form of a value given as text; ok is false when the column can never hold it. dst may be
@@ -313,19 +317,19 @@ func (c *KeyColumn) bytes(text []byte) []byte {
 }
 
 func (c *KeyColumn) instant(dst, text []byte) ([]byte, bool) {
-	t, ok := parseTime(string(text), c.Zone)
-	if !ok {
+	// A plain date or time stays what it is, also where the zone's clocks skip it: UTC has them all.
+	t, ok := parseTime(string(text), c.Zone, time.UTC)
+	if !ok || t.Year() < 0 || t.Year() > 9999 { // the zone can move an instant out of what a server takes for a date
 		return nil, false
 	}
-	if c.Kind == KeyDate {
-		// A plain date stays what it is; an instant is the day it falls on in the dimension's zone.
+	if c.Kind == KeyDate { // an instant is the day it falls on in the dimension's zone
 		return t.AppendFormat(dst, time.DateOnly), true
 	}
 	return t.AppendFormat(dst, "2006-01-02 15:04:05.999999"), true
 }
 
-// parseTime reads RFC 3339, or MySQL's own notation in the zone; the result is in that zone.
-func parseTime(s string, zone *time.Location) (time.Time, bool) {
+// parseTime reads RFC 3339, which is turned to the zone, or MySQL's own notation, which is taken for a local time.
+func parseTime(s string, zone, local *time.Location) (time.Time, bool) {
 	if len(s) > 10 && (s[10] == 'T' || s[10] == 't') {
 		if t, err := time.Parse(time.RFC3339Nano, s); err == nil {
 			return t.In(zone), true
@@ -333,7 +337,7 @@ func parseTime(s string, zone *time.Location) (time.Time, bool) {
 		s = s[:10] + " " + s[11:]
 	}
 	for _, layout := range [...]string{time.DateTime, time.DateOnly} {
-		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+		if t, err := time.ParseInLocation(layout, s, local); err == nil {
 			return t, true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -248,4 +249,67 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 	})
+}
+
+// Some days and hours do not exist in a zone; as keys they are texts like any other.
+func TestDatesThatAZoneSkips(t *testing.T) {
+	santiago, err := time.LoadLocation("America/Santiago")
+	require.NoError(t, err)
+	for column, values := range map[KeyColumn][]string{
+		{Kind: KeyDate, Zone: santiago}:     {"2024-09-07", "2024-09-08", "2024-09-09"},
+		{Kind: KeyDateTime, Zone: santiago}: {"2024-09-07 23:30:00", "2024-09-08 00:30:00", "2024-09-08 01:30:00"},
+	} {
+		for _, v := range values {
+			key, err := NewKeyer("d", []KeyColumn{column}).Key([]Field{text(v)})
+			require.NoError(t, err)
+			require.Equal(t, v, string(key))
+		}
+	}
+}
+
+// A server rejects a query with such a date, and with it all keys that are asked for together.
+func TestInstantsOutsideTheCalendar(t *testing.T) {
+	for _, v := range []string{"9999-12-31T23:59:59-10:00", "0000-01-01T00:00:00+10:00"} {
+		for _, kind := range []KeyKind{KeyDate, KeyDateTime} {
+			_, err := NewKeyer("d", []KeyColumn{{Kind: kind, Zone: time.UTC}}).Key([]Field{text(v)})
+			var mismatch *KeyError
+			require.ErrorAs(t, err, &mismatch, v)
+		}
+	}
+}
+
+// Keys that no row can have, and that would make the server reject the query of all others, are not asked for.
+func TestKeysTheServerIsNotAskedFor(t *testing.T) {
+	schema := &Schema{Keys: []KeyColumn{{Name: "a", Kind: KeyString}, {Name: "b", Kind: KeyBytes}}}
+	key := func(a, b string) string { return string(appendPart(appendPart(nil, []byte(a)), []byte(b))) }
+	good, bad, long := key("é", "\xff"), key("\xff", "x"), key("x", strings.Repeat("x", longestKey+1))
+	out, ask := unanswered("d", schema, []string{bad, good, long})
+	require.Equal(t, []string{good}, ask)
+	require.Equal(t, &Result{}, out[good])
+	var mismatch *KeyError
+	require.ErrorAs(t, out[bad].Err, &mismatch)
+	require.Equal(t, "a", mismatch.Column)
+	require.ErrorAs(t, out[long].Err, &mismatch)
+	require.Equal(t, "b", mismatch.Column)
+	require.Less(t, len(mismatch.Value), 200)
+}
+
+func TestInstantsOfEvents(t *testing.T) {
+	at := time.Date(2024, 1, 1, 10, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		field Field
+		unit  time.Duration
+		want  int64
+	}{
+		{text("2024-01-01T12:00:00+02:00"), time.Second, at.UnixMicro()},
+		{Field{jsonscan.Escaped, []byte(`2024-01-01T12:00:00\u002B02:00`)}, time.Second, at.UnixMicro()},
+		{number("1704103200.5"), time.Second, at.UnixMicro() + 500_000},
+		{number("1e15"), time.Second, Forever},
+		{number("1000000000000000"), time.Second, Forever},
+		{number("-1e15"), time.Second, Beginning},
+	} {
+		got, err := ParseInstant(tc.field, tc.unit, time.UTC)
+		require.NoError(t, err)
+		require.Equal(t, tc.want, got, "%s", tc.field.Text)
+	}
 }

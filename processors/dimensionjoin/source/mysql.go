@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -116,12 +118,7 @@ func (s *Source) schema(ctx context.Context) (*Schema, error) {
 			return nil, err
 		}
 	}
-	schema, err := newSchema(&s.cfg, result, table)
-	if err != nil {
-		return nil, err
-	}
-	schema.Unique = unique && s.cfg.AsOf == nil
-	return schema, nil
+	return newSchema(&s.cfg, result, table, unique)
 }
 
 // probe runs the dimension's query for no rows, for the sake of its columns.
@@ -271,6 +268,10 @@ func (s *Source) Load(ctx context.Context, schema *Schema, keys []string) (map[s
 func (s *Source) load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
 	ctx, cancel := s.deadline(ctx)
 	defer cancel()
+	out, keys := unanswered(s.cfg.Name, schema, keys)
+	if len(keys) == 0 {
+		return out, nil
+	}
 	query, args := s.query(schema, keys)
 	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -280,10 +281,6 @@ func (s *Source) load(ctx context.Context, schema *Schema, keys []string) (map[s
 	reader, err := s.reader(schema, rows)
 	if err != nil {
 		return nil, err
-	}
-	out := make(map[string]*Result, len(keys))
-	for _, key := range keys {
-		out[key] = &Result{}
 	}
 	inexact := 0
 	for reader.next() {
@@ -301,6 +298,33 @@ func (s *Source) load(ctx context.Context, schema *Schema, keys []string) (map[s
 		result.sortVersions(s.cfg.AsOf != nil && s.cfg.AsOf.To != "")
 	}
 	return out, reader.err
+}
+
+// unanswered makes the results of the keys, and returns the keys that the server can be asked for. A key that would make it reject
+// the whole query, for ever, has its answer here: the event that wants it is at fault.
+func unanswered(dimension string, schema *Schema, keys []string) (out map[string]*Result, ask []string) {
+	out, ask = make(map[string]*Result, len(keys)), make([]string, 0, len(keys))
+	for _, key := range keys {
+		out[key] = &Result{Err: unfit(dimension, schema, key)}
+		if out[key].Err == nil {
+			ask = append(ask, key)
+		}
+	}
+	return out, ask
+}
+
+// longestKey is beyond what any index holds, and far below what a server takes for a query.
+const longestKey = 64 << 10
+
+// unfit is why no row can have the key.
+func unfit(dimension string, schema *Schema, key string) error {
+	for i, part := range split(key, len(schema.Keys)) {
+		c := &schema.Keys[i]
+		if len(part) > longestKey || (c.Kind == KeyString && !utf8.ValidString(part)) {
+			return &KeyError{dimension, c.Name, c.Type, shorten(strconv.Quote(part))}
+		}
+	}
+	return nil
 }
 
 // query asks for the rows of the keys.

@@ -66,8 +66,9 @@ func (c *Config) zone() *time.Location {
 // ValueColumn is a joined column with the type that the server gave it.
 type ValueColumn struct {
 	Column
-	Type   string
-	encode func(dst, text []byte) ([]byte, error)
+	Type      string
+	jsonCheck bool // MariaDB's JSON
+	encode    func(dst, text []byte) ([]byte, error)
 }
 
 // Schema is a dimension as the server described it. It is immutable.
@@ -76,7 +77,7 @@ type Schema struct {
 	Values  []ValueColumn
 	Shape   *Shape
 	Null    Row    // a row of nulls: what a missing row is joined as
-	Digest  uint64 // of everything that keys, encoded rows and the reading of row events depend on
+	Digest  uint64 // of everything that keys, encoded rows and the reading of row events and of the whole table depend on
 	Unique  bool   // the key columns hold a unique index: no two rows can have one key
 	selects []string
 	types   []string // the server's type of each selected column, in the order of selects
@@ -96,7 +97,7 @@ func NewSchema(cfg Config, result []ResultColumn) (*Schema, error) {
 	for i, c := range result {
 		columns[i] = described{c.Name, c.Type}
 	}
-	return newSchema(&cfg, columns, nil)
+	return newSchema(&cfg, columns, nil, false)
 }
 
 // tableColumn is what information_schema adds for a column of a table.
@@ -125,8 +126,8 @@ func describe(types []*sql.ColumnType) []described {
 }
 
 // newSchema puts a schema together from the columns of the dimension's result.
-func newSchema(cfg *Config, result []described, table map[string]tableColumn) (*Schema, error) {
-	s := &Schema{}
+func newSchema(cfg *Config, result []described, table map[string]tableColumn, unique bool) (*Schema, error) {
+	s := &Schema{Unique: unique && cfg.AsOf == nil}
 	find := func(name string) (described, error) {
 		i := slices.IndexFunc(result, func(d described) bool { return strings.EqualFold(d.name, name) })
 		if i < 0 {
@@ -155,16 +156,22 @@ func newSchema(cfg *Config, result []described, table map[string]tableColumn) (*
 		if err != nil {
 			return nil, err
 		}
-		encode, err := encoder(cfg, c, d.typ, table[strings.ToLower(c.Name)].jsonCheck)
+		jsonCheck := table[strings.ToLower(c.Name)].jsonCheck
+		encode, err := encoder(cfg, c, d.typ, jsonCheck)
 		if err != nil {
 			return nil, err
 		}
-		s.Values = append(s.Values, ValueColumn{c, d.typ, encode})
+		s.Values = append(s.Values, ValueColumn{c, d.typ, jsonCheck, encode})
 		s.selects, s.types = append(s.selects, d.name), append(s.types, d.typ)
 		members = append(members, c.Member)
 	}
 	if len(members) == 0 {
 		return nil, &SchemaError{Dimension: cfg.Name, Reason: "it has no columns besides its key"}
+	}
+	for i, m := range members {
+		if slices.Contains(members[:i], m) {
+			return nil, &SchemaError{cfg.Name, s.Values[i].Name, fmt.Sprintf("another column is joined as %q too: rename one of them", m)}
+		}
 	}
 	s.Shape = NewShape(cfg.Target, members)
 	s.Null, _ = s.Shape.Encode(func(dst []byte, _ int) ([]byte, error) { return append(dst, "null"...), nil })
@@ -262,12 +269,12 @@ func (s *Schema) addInstants(cfg *Config, find func(string) (described, error)) 
 
 func (s *Schema) digest(cfg *Config) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%q %q %q %v %q %q", cfg.Table, cfg.Query, cfg.Target, cfg.zone(), s.selects, s.types)
+	fmt.Fprintf(h, "%q %q %q %v %v %q %q", cfg.Table, cfg.Query, cfg.Target, cfg.zone(), s.Unique, s.selects, s.types)
 	for _, k := range s.Keys {
 		fmt.Fprintf(h, "|%v %v %v %v %v", k.Kind, k.Width, k.Type, k.Ordinal, k.Logged)
 	}
 	for _, v := range s.Values {
-		fmt.Fprintf(h, "|%q %q", v.Member, v.As)
+		fmt.Fprintf(h, "|%q %q %v", v.Member, v.As, v.jsonCheck)
 	}
 	if cfg.AsOf != nil {
 		fmt.Fprintf(h, "|%q %q %v", cfg.AsOf.From, cfg.AsOf.To, cfg.AsOf.Unit)

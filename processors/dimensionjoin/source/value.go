@@ -182,7 +182,7 @@ func (c *instantColumn) parse(text []byte) (int64, error) {
 	if c.unit > 0 {
 		return parseUnits(string(text), c.unit)
 	}
-	t, ok := parseTime(string(text), c.zone)
+	t, ok := parseTime(string(text), c.zone, c.zone)
 	if !ok {
 		return 0, &ValueError{c.dimension, c.name, fmt.Sprintf("%q is not an instant", text)}
 	}
@@ -208,7 +208,14 @@ func parseUnits(s string, unit time.Duration) (int64, error) {
 	if err != nil || math.IsNaN(f) || math.Abs(f) > 1e18 {
 		return 0, fmt.Errorf("%q is not a number of %v since 1970", s, unit)
 	}
-	return int64(math.Floor(f * (float64(unit) / float64(time.Microsecond)))), nil
+	micros := math.Floor(f * (float64(unit) / float64(time.Microsecond)))
+	switch {
+	case micros >= math.MaxInt64:
+		return Forever, nil
+	case micros <= math.MinInt64:
+		return Beginning, nil
+	}
+	return int64(micros), nil
 }
 
 func floorDiv(v, d int64) int64 {
@@ -222,15 +229,21 @@ func floorDiv(v, d int64) int64 {
 // ParseInstant reads an event's own time: a number of units since 1970, RFC 3339, or MySQL's notation in the zone. The result
 // is in microseconds.
 func ParseInstant(f Field, unit time.Duration, zone *time.Location) (int64, error) {
+	text := f.Text
 	switch f.Kind {
 	case jsonscan.Number:
-		return parseUnits(string(f.Text), unit)
-	case jsonscan.String:
-		if t, ok := parseTime(string(f.Text), zone); ok {
+		return parseUnits(string(text), unit)
+	case jsonscan.String, jsonscan.Escaped:
+		if f.Kind == jsonscan.Escaped { // some writers escape the + of an offset
+			if plain, err := jsonscan.Unescape(nil, text); err == nil {
+				text = plain
+			}
+		}
+		if t, ok := parseTime(string(text), zone, zone); ok {
 			return t.UnixMicro(), nil
 		}
-		if plainInteger(f.Text) {
-			return parseUnits(string(f.Text), unit)
+		if plainInteger(text) {
+			return parseUnits(string(text), unit)
 		}
 	case jsonscan.Missing, jsonscan.Null:
 		return 0, ErrNoKey
