@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -266,4 +267,35 @@ func TestShared(t *testing.T) {
 	c, err := Shared(t.Name(), other)
 	require.NoError(t, err, "the label is free again")
 	c.Close()
+}
+
+// A read is bounded in keys and in bytes, but has one key at least.
+func TestReadsAreBounded(t *testing.T) {
+	long := strings.Repeat("x", readBytes/2)
+	var got []int
+	for keys := range reads([]string{"1", "2", "3", long, long, long + long + "x", "4"}, 2) {
+		got = append(got, len(keys))
+	}
+	require.Equal(t, []int{2, 2, 1, 1, 1}, got)
+}
+
+// A server that answers is not taken for one that does not, because it answers with other columns.
+func TestAChangedSchemaIsNoSilence(t *testing.T) {
+	s, c := newStore(t, options())
+	v := s.View("d", false)
+	_, err := v.Fetch(t.Context(), []string{"1"}, nil, 10, func(context.Context, []string) (map[string]*source.Result, error) {
+		return nil, source.ErrSchemaChanged
+	})
+	require.ErrorIs(t, err, source.ErrSchemaChanged)
+	require.False(t, v.Down(c.now.Load()))
+}
+
+// Rows saved by a clock that was ahead are as old as the restart, at least.
+func TestSnapshotFromTheFuture(t *testing.T) {
+	s, c := newStore(t, options())
+	v := s.View("d", false)
+	saved := Snapshot{"d": {{key: "1", loadedAt: c.now.Load() + int64(1000*time.Hour), versions: []savedVersion{{from: source.Beginning, to: source.Forever, values: [][]byte{[]byte("1")}}}}}}
+	require.Equal(t, 1, v.Restore(saved, "d", shape, false))
+	_, state := v.Get([]byte("1"), c.now.Load()+int64(101*time.Second))
+	require.Equal(t, Stale, state)
 }

@@ -121,7 +121,7 @@ func (v *View) Restore(saved Snapshot, identity string, shape *source.Shape, sta
 		for _, version := range s.versions {
 			r.Versions = append(r.Versions, source.Version{From: version.from, To: version.to, Row: shape.Restore(version.values)})
 		}
-		e := v.newEntry(s.key, r, s.loadedAt)
+		e := v.newEntry(s.key, r, min(s.loadedAt, now)) // the clock may have been set back
 		e.Origin = Restored
 		if e.DropAt <= now {
 			continue

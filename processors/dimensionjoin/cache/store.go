@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/maypok86/otter/v2"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
 // Options bound a store and say how long its entries are good for.
@@ -196,7 +198,7 @@ func (l loader) BulkLoad(ctx context.Context, keys []Key) (map[Key]*Entry, error
 	generation := l.view.generation.Load()
 	results, err := l.load(ctx, names)
 	if err != nil {
-		if ctx.Err() == nil { // else it was not the server that gave up
+		if ctx.Err() == nil && !errors.Is(err, source.ErrSchemaChanged) { // else it was not the server that gave up
 			l.view.fail(l.view.store.Now())
 		}
 		return nil, err

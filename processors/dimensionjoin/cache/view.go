@@ -2,8 +2,8 @@ package cache
 
 import (
 	"context"
+	"iter"
 	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,7 +153,7 @@ func (v *View) fetch(ctx context.Context, absent, stale []string, size int, load
 	var mu sync.Mutex
 	var group errgroup.Group
 	group.SetLimit(fetchers)
-	for keys := range slices.Chunk(absent, size) {
+	for keys := range reads(absent, size) {
 		group.Go(func() error {
 			got, err := v.store.otter.BulkGet(ctx, v.keys(keys), l)
 			mu.Lock()
@@ -164,7 +164,7 @@ func (v *View) fetch(ctx context.Context, absent, stale []string, size int, load
 			return err
 		})
 	}
-	for keys := range slices.Chunk(stale, size) {
+	for keys := range reads(stale, size) {
 		group.Go(func() error {
 			select {
 			case results := <-v.store.otter.BulkRefresh(ctx, v.keys(keys), l):
@@ -178,6 +178,26 @@ func (v *View) fetch(ctx context.Context, absent, stale []string, size int, load
 	}
 	err := group.Wait()
 	return out, err
+}
+
+// readBytes bounds the text of the keys of one read: a server takes no query beyond its max_allowed_packet, however often it is sent.
+const readBytes = 256 << 10
+
+// reads splits keys into reads of at most size.
+func reads(keys []string, size int) iter.Seq[[]string] {
+	return func(yield func([]string) bool) {
+		for len(keys) > 0 {
+			n, bytes := 1, len(keys[0])
+			for n < min(size, len(keys)) && bytes+len(keys[n]) <= readBytes {
+				bytes += len(keys[n])
+				n++
+			}
+			if !yield(keys[:n:n]) {
+				return
+			}
+			keys = keys[n:]
+		}
+	}
 }
 
 // collect adds the entries that were read to out, and returns an error of those that were not.
@@ -194,7 +214,7 @@ func collect(out map[string]*Entry, results []otter.RefreshResult[Key, *Entry]) 
 
 // Refresh reads keys again in the background.
 func (v *View) Refresh(ctx context.Context, keys []string, size int, load Load) {
-	for part := range slices.Chunk(keys, size) {
+	for part := range reads(keys, size) {
 		v.store.otter.BulkRefresh(ctx, v.keys(part), loader{v, load})
 	}
 }
@@ -285,7 +305,7 @@ func (v *View) Drop() {
 // Usage is how many entries the view has, and their approximate size.
 func (v *View) Usage() (entries, bytes int64) { return v.usage.entries.Load(), v.usage.bytes.Load() }
 
-// Full reports that the store has reached its bound in rows.
+// Full reports that the store has reached its bound.
 func (v *View) Full() bool {
 	o := &v.store.options
 	if o.MaxBytes > 0 {
