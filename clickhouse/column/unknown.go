@@ -64,8 +64,14 @@ func valueAfter(doc []byte, name jsonscan.Span) jsonscan.Span {
 	return value
 }
 
+// maxSuggested is how deep the type of a new column nests. Arrays below are kept as their text, as objects are: whoever writes the events
+// must not be able to give the table a type that cannot be read back, and each level means another pass over the value.
+const maxSuggested = 8
+
 // suggest picks a type for a new column from one value: wide enough for others of its kind.
-func suggest(src []byte, s jsonscan.Span) string {
+func suggest(src []byte, s jsonscan.Span) string { return suggestBelow(src, s, 0) }
+
+func suggestBelow(src []byte, s jsonscan.Span, depth int) string {
 	switch s.Kind {
 	case jsonscan.False, jsonscan.True:
 		return "Nullable(Bool)"
@@ -82,20 +88,23 @@ func suggest(src []byte, s jsonscan.Span) string {
 	case jsonscan.Object:
 		return "Nullable(String)"
 	case jsonscan.Array:
-		return suggestArray(src, s)
+		if depth == maxSuggested {
+			return "Nullable(String)"
+		}
+		return suggestArray(src, s, depth)
 	}
 	return ""
 }
 
 // suggestArray looks at the first element that is not null. Elements are Nullable, since an Array cannot be.
-func suggestArray(src []byte, s jsonscan.Span) string {
+func suggestArray(src []byte, s jsonscan.Span, depth int) string {
 	elements := jsonscan.NewElements(src, s)
 	for {
 		e, ok := elements.Next()
 		if !ok {
 			return ""
 		}
-		if of := suggest(src, e); of != "" {
+		if of := suggestBelow(src, e, depth+1); of != "" {
 			return "Array(" + of + ")"
 		}
 	}
