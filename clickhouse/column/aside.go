@@ -78,7 +78,9 @@ func (r *Reader) gather(alt *alternative) error {
 		if n > 0 {
 			r.aside = append(r.aside, ',')
 		}
-		r.gatherMember(src, e, alt.name)
+		if err := r.gatherMember(src, e, alt.name); err != nil {
+			return f.rowError(fmt.Errorf("element %d: %w", n, err))
+		}
 	}
 	r.aside = append(r.aside, ']')
 	r.spans[f.slot] = span(start, len(r.aside), jsonscan.Array)
@@ -87,7 +89,7 @@ func (r *Reader) gather(alt *alternative) error {
 }
 
 // gatherMember appends the last member of that name, null where there is none.
-func (r *Reader) gatherMember(src []byte, object jsonscan.Span, want string) {
+func (r *Reader) gatherMember(src []byte, object jsonscan.Span, want string) error {
 	members := jsonscan.NewMembers(src, object)
 	var found jsonscan.Span
 	for {
@@ -95,9 +97,14 @@ func (r *Reader) gatherMember(src []byte, object jsonscan.Span, want string) {
 		if !ok {
 			break
 		}
-		if text, err := r.x.string(src, name); err == nil && string(text) == want {
-			found = value
+		text, err := r.x.string(src, name)
+		if err != nil || string(text) != want {
+			continue
 		}
+		if found.Kind != jsonscan.Missing && r.plan.strict {
+			return reject(src, name, "stands twice in an object")
+		}
+		found = value
 	}
 	switch found.Kind {
 	case jsonscan.Missing:
@@ -107,4 +114,5 @@ func (r *Reader) gatherMember(src []byte, object jsonscan.Span, want string) {
 	default:
 		r.aside = append(r.aside, src[found.Start:found.End]...)
 	}
+	return nil
 }

@@ -134,8 +134,9 @@ func (p *instant) text(text, src []byte, s jsonscan.Span) (int64, error) {
 		whole, fraction = text[:point], text[point:]
 	}
 	per, ok := unixUnits[len(whole)]
+	_, digits := number(whole) // and nothing else: of 1700000e3 the digits do not tell the unit
 	n, err := jsonscan.ParseUint64(whole)
-	if !ok || err != nil || n > math.MaxInt64 {
+	if !ok || !digits || err != nil || n > math.MaxInt64 {
 		return 0, notA(src, s, "a date and time")
 	}
 	m := moment{nanos: int32(int64(n) % per * (1e9 / per))}

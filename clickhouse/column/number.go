@@ -25,13 +25,13 @@ func notA(src []byte, s jsonscan.Span, what string) error {
 type decimal struct {
 	negative bool
 	digits   []byte // with at most one '.'
-	exponent int    // of the text's e, not counting the point
+	exponent int64  // of the text's e, not counting the point
 }
 
 var errNotANumber = errors.New("not a number")
 
-// maxExponent bounds what is taken from an exponent, so that it cannot overflow an int; no type holds numbers that large.
-const maxExponent = 1 << 20
+// maxExponent bounds what is taken from an exponent, so that it cannot overflow: beyond anything that the digits of a text could make up for.
+const maxExponent = 1 << 40
 
 // parseDecimal reads what JSON calls a number, and also a leading '+', a missing digit on one side of the point and leading
 // zeros: strings hold numbers of other grammars.
@@ -79,7 +79,7 @@ func (d *decimal) parseExponent(text []byte) error {
 			return errNotANumber
 		}
 		if d.exponent < maxExponent {
-			d.exponent = d.exponent*10 + int(c-'0')
+			d.exponent = d.exponent*10 + int64(c-'0')
 		}
 	}
 	if negative {
@@ -109,11 +109,11 @@ func (d *decimal) scaled(scale int) (m uint256, err error) {
 			return m, errOverflow
 		}
 	}
-	return m.shift(d.exponent - fraction + scale)
+	return m.shift(d.exponent - int64(fraction) + int64(scale))
 }
 
 // shift multiplies by 10^places, or divides where that leaves nothing over.
-func (m uint256) shift(places int) (uint256, error) {
+func (m uint256) shift(places int64) (uint256, error) {
 	if m == (uint256{}) {
 		return m, nil
 	}

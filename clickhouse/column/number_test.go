@@ -139,6 +139,20 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
+// An exponent counts in full, however many digits it is held against.
+func TestLargeExponents(t *testing.T) {
+	zeros := strings.Repeat("0", 2_000_000)
+	for _, c := range []struct {
+		text string
+		fits bool
+	}{{"0." + zeros + "1e2000001", true}, {"0." + zeros + "1e20000010", false}, {"1" + zeros[:70] + "e-20000000", false}, {"0e99999999999999999999", true}} {
+		for _, typ := range []string{"UInt128", "Decimal(9, 0)"} {
+			_, err := convert(t, typ, c.text)
+			require.Equal(t, c.fits, err == nil, "%s of %d bytes: %v", typ, len(c.text), err)
+		}
+	}
+}
+
 func power(n int) *big.Int { return new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(n)), nil) }
 
 // TestFloats holds short numbers, which are read in a way of their own, against strconv.
@@ -186,7 +200,7 @@ func TestMoments(t *testing.T) {
 	}
 	for _, text := range []string{
 		"2023-02-29", "2024-13-01", "2024-00-01", "2024-01-00", "2024-01-01 24:00:00", "2024-01-01 12:60", "2024-01-01T12:00:00.", "2024-01-01T12:00:00.1x", "2024-01-01T12:00:00+1", "2024-01-01T12:00:00+99",
-		"2024-01-01x", "2024-01-01T", "2024,01,01", "2024-01-0a 12:00:00", "2024-01-01T12:0::00", "2024-01-01T12-00-00", "2024-01-01T12:00:6a", "", " ", "T", "2024-01-01T12:00:00ZZ", "１２３４-01-01 00:00:00",
+		"2024-01-01x", "2024-01-01T", "2024,01,01", "2024-01-0a 12:00:00", "2024-01-01T12:0::00", "2024-01-01T12-00-00", "2024-01-01T12:00:6a", "", " ", "T", "2024-01-01T12:00:00ZZ", "1700000e3", "17000000e2", "１２３４-01-01 00:00:00",
 	} {
 		_, err := convert(t, "DateTime64(3)", `"`+text+`"`)
 		require.Error(t, err, text)

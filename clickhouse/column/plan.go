@@ -69,6 +69,7 @@ type Plan struct {
 	server  []int           // fields whose default is the server's, by bit of Omitted
 	wanted  map[string]bool // names of top-level members, for UnknownFields
 	unknown UnknownFields
+	strict  bool // Options.RejectDuplicates
 }
 
 // planned is a Field with its type compiled and its place in a reader's spans known.
@@ -90,7 +91,7 @@ const maxServerDefaults = 64
 // NewPlan compiles the columns of a table. It returns an *UnsupportedTypeError for a type that cannot be carried, and an
 // error naming the column for anything else that is wrong with a field.
 func NewPlan(fields []Field, opts Options) (*Plan, error) {
-	p := &Plan{byName: make(map[string]int, len(fields)), unknown: opts.UnknownFields}
+	p := &Plan{byName: make(map[string]int, len(fields)), unknown: opts.UnknownFields, strict: opts.RejectDuplicates}
 	env := &environment{location: opts.Location, strict: opts.RejectDuplicates}
 	if env.location == nil {
 		env.location = time.UTC

@@ -2,6 +2,7 @@ package column
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,6 +191,31 @@ func TestFlattened(t *testing.T) {
 	}
 	require.ErrorContains(t, row(p.NewReader(), want, `{"n":[1]}`), `column "n.a" (Array(Int8)): element 0 of "[1]" is not an array of objects`)
 	require.ErrorContains(t, row(p.NewReader(), want, `{"n":[],"x":1}`), `no column is called "x"`)
+
+	p = newPlan(t, Options{RejectDuplicates: true}, columns("n.a", "Array(Int8)")...)
+	require.ErrorContains(t, row(p.NewReader(), p.NewBlock(0), `{"n":[{"a":1},{"a":7,"\u0061":2}]}`), `column "n.a" (Array(Int8)): element 1: "\\u0061" stands twice`)
+	require.NoError(t, row(p.NewReader(), p.NewBlock(0), `{"n":[{"b":7,"b":2}]}`))
+}
+
+// A reader that forgot its row keeps nothing of it, and reads the next one like a new one.
+func TestForget(t *testing.T) {
+	p := newPlan(t, Options{UnknownFields: Report}, append(columns("a", "String"), Field{Column: "m", Type: "String", Source: Meta("m")})...)
+	r := p.NewReader()
+	r.SetMeta(func(string) (any, bool) { return "of the row before", true })
+	require.NoError(t, r.ReadValue(map[string]any{"a": strings.Repeat("x", 2*keptScratch), "b": 1}))
+	require.Len(t, r.Unknown(), 1)
+	r.Forget()
+	require.Empty(t, r.Unknown())
+	require.Nil(t, r.doc)
+	require.Nil(t, r.row)
+	require.Zero(t, cap(r.aside))
+	require.Error(t, p.NewBlock(0).Append(r))
+
+	b, want := p.NewBlock(0), p.NewBlock(0)
+	require.NoError(t, row(r, b, `{"a":"y"}`))
+	require.Empty(t, r.Unknown())
+	require.NoError(t, row(p.NewReader(), want, `{"a":"y"}`))
+	require.Equal(t, wire(t, want), wire(t, b))
 }
 
 func TestUnknown(t *testing.T) {
@@ -211,6 +237,18 @@ func TestUnknown(t *testing.T) {
 	require.Equal(t, want, r.Unknown())
 	require.NoError(t, r.ReadValue(decoded(t, doc)))
 	require.Equal(t, want, r.Unknown())
+}
+
+// A new column's type can be read back, and holds the value that it was picked for, however deep that nests.
+func TestUnknownDeepArrays(t *testing.T) {
+	p := newPlan(t, Options{UnknownFields: Report}, columns("a", "Int8")...)
+	r := p.NewReader()
+	for _, depth := range []int{1, maxSuggested - 1, maxSuggested, maxSuggested + 1, 900} {
+		doc := `{"x":` + strings.Repeat("[", depth) + "1" + strings.Repeat("]", depth) + `}`
+		require.NoError(t, r.ReadJSON([]byte(doc)))
+		grown := newPlan(t, Options{}, columns("x", r.Unknown()[0].Type)...)
+		require.NoError(t, row(grown.NewReader(), grown.NewBlock(0), doc), depth)
+	}
 }
 
 func TestRowErrors(t *testing.T) {

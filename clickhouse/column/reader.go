@@ -51,6 +51,19 @@ func (r *Reader) Sibling() *Reader {
 	return s
 }
 
+// keptScratch is how much memory for one row a reader keeps from batch to batch.
+const keptScratch = 64 << 10
+
+// Forget lets go of the row and of what was set for it, and of the memory that an unusually large row has taken.
+func (r *Reader) Forget() {
+	r.begin()
+	r.listed = true // nothing
+	r.doc, r.unknown, r.prov, r.meta, r.computed = nil, nil, Provenance{}, nil, nil
+	if cap(r.aside)+cap(r.keys)+cap(r.x.text) > keptScratch {
+		r.aside, r.keys, r.x.text = nil, nil, nil
+	}
+}
+
 // SetProvenance tells which Kafka record the following rows come from, until it is set again.
 func (r *Reader) SetProvenance(p Provenance) { r.prov, r.settled = p, false }
 

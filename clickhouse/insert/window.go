@@ -35,11 +35,10 @@ func (w *window) reader() *column.Reader {
 	return w.readers[w.n]
 }
 
-// reset lets go of what belongs to a batch.
+// reset lets go of what belongs to a batch, its documents above all.
 func (w *window) reset() {
 	for _, r := range w.readers {
-		r.SetMeta(nil)
-		r.SetComputed(nil)
+		r.Forget()
 	}
 	w.n, w.parts = 0, w.parts[:0]
 }
