@@ -1,6 +1,9 @@
 package column
 
 import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -50,4 +53,57 @@ func TestAppendRowsTakesAllOrNone(t *testing.T) {
 	require.NoError(t, b.Append(good))
 	require.Error(t, b.Append(bad))
 	require.Equal(t, 2, b.Rows())
+}
+
+// TestWindows reads rows a window at a time, in both forms and some of them at fault, and holds the block against one that took each of the
+// good ones by itself.
+func TestWindows(t *testing.T) {
+	all := everything(t)
+	var fields []Field
+	for i := range all.fields {
+		if f := &all.fields[i]; !strings.Contains(f.name, ".") { // with those, no column is plain
+			fields = append(fields, Field{Column: f.name, Type: f.typ.String()})
+		}
+	}
+	p := newPlan(t, Options{UnknownFields: Report}, fields...)
+	random := rand.New(rand.NewPCG(5, 6))
+	one, want, have := p.NewReader(), p.NewBlock(0), p.NewBlock(0)
+	readers := []*Reader{p.NewReader()}
+	for len(readers) < 32 {
+		readers = append(readers, readers[0].Sibling())
+	}
+	whole, pieces := 0, 0
+	for range 600 {
+		group := readers[:1+random.IntN(len(readers))]
+		for i, r := range group {
+			doc := `{"s_l":"` + strconv.Itoa(random.IntN(2000)) + `","s_la":["` + strconv.Itoa(random.IntN(1000)) + `"]}`
+			if random.IntN(8) == 0 {
+				doc = randomRow(p, random, 1)
+			}
+			if i%5 == 1 {
+				require.NoError(t, r.ReadValue(decoded(t, doc)))
+			} else {
+				require.NoError(t, r.ReadJSON([]byte(doc)))
+			}
+		}
+		err := have.AppendRows(group)
+		if err == nil {
+			whole++
+		} else {
+			pieces++
+		}
+		for _, r := range group {
+			before := want.Rows()
+			fits := want.Append(r) == nil
+			require.Equal(t, fits, want.Rows() == before+1)
+			if err != nil {
+				require.Equal(t, fits, have.Append(r) == nil)
+			}
+		}
+	}
+	require.NoError(t, row(one, want, `{}`))
+	require.NoError(t, row(one, have, `{}`))
+	require.Greater(t, whole, 50)
+	require.Greater(t, pieces, 50)
+	require.Equal(t, wire(t, want), wire(t, have))
 }

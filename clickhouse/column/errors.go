@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// ErrServerDefault is what Reader.Key returns for a missing column whose default only the server can work out: routing
+// ErrServerDefault is behind what Reader.Key returns for a missing column whose default only the server can work out: routing
 // needs the value before the server sees the row.
 var ErrServerDefault = errors.New("the column's default is worked out by the server, and routing needs the value before")
 

@@ -137,7 +137,9 @@ func TestServerDefault(t *testing.T) {
 	require.Len(t, p.NewBlock(3).Input(), 1)
 	var v Value
 	require.NoError(t, r.ReadJSON([]byte(`{}`)))
-	require.ErrorIs(t, r.Key(0, &v), ErrServerDefault)
+	err := r.Key(0, &v)
+	require.ErrorIs(t, err, ErrServerDefault)
+	require.ErrorContains(t, err, `column "a" (Int8): the column's default`)
 }
 
 func TestSources(t *testing.T) {

@@ -158,7 +158,7 @@ func (r *Reader) Omitted() uint64 {
 }
 
 // Key gives the value of column col as its column will hold it, after defaults, for routing. It is an error for a column of a composite
-// type, ErrServerDefault for one the server fills in, and a *RowError for a value that does not convert.
+// type, and a *RowError for a value that does not convert or, around ErrServerDefault, that the server fills in.
 func (r *Reader) Key(col int, dst *Value) error {
 	if !r.settled {
 		r.settle()
@@ -172,7 +172,10 @@ func (r *Reader) Key(col int, dst *Value) error {
 	}
 	src, s := r.source(f)
 	if s.Kind == jsonscan.Missing || s.Kind == jsonscan.Null && !f.nullable {
-		return f.fallback.key(dst)
+		if err := f.fallback.key(dst); err != nil {
+			return &RowError{Column: f.name, Type: f.typ.String(), Reason: err.Error(), Err: err}
+		}
+		return nil
 	}
 	*dst = Value{}
 	if s.Kind == jsonscan.Null {
