@@ -1,11 +1,9 @@
 package lookup
 
 import (
-	"errors"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
 // Watched names a table whose changes concern the join. Database is "" for the connection's own.
@@ -85,25 +83,21 @@ func (j *Joiner) flush(d *planDim) {
 	j.echo(d.view, "", true)
 }
 
-// TableChanged applies a change of a table's definition, or of all its rows at once. The schema is asked for again here, and
-// not by a batch: while the server does not answer, batches go on with what they have.
+// TableChanged applies a change of a table's definition, or of all its rows at once.
 func (j *Joiner) TableChanged(w Watched) {
 	j.each(w, func(d *planDim, _ bool) { j.flush(d) })
-	p := j.current.Load()
-	if p == nil {
-		return
-	}
-	j.each(w, func(d *planDim, _ bool) {
-		schema, err := d.source.Schema(j.life)
-		var unfit *source.SchemaError
-		if errors.As(err, &unfit) || (err == nil && schema.Digest != d.schema.Digest) {
-			j.replan(p)
+	for i, d := range j.dims {
+		if slices.Contains(d.watched(), w) {
+			j.doubt(i)
 		}
-	})
+	}
 }
 
-// AnythingChanged makes everything due: changes may have gone by unseen.
+// AnythingChanged makes everything due: changes may have gone by unseen, those of definitions too.
 func (j *Joiner) AnythingChanged(reason string) {
+	for i := range j.dims {
+		j.doubt(i)
+	}
 	dims := j.latest.Load()
 	if dims == nil {
 		return

@@ -25,6 +25,7 @@ type dimension struct {
 	source Source
 	stats  *Stats
 	zone   *time.Location
+	since  string // what Full.UpdatedAt has been followed to
 }
 
 // load reads keys, and keeps count.
@@ -106,7 +107,7 @@ func (w *worker) resolveOne(ctx context.Context, d int) error {
 	n := dw.needs()
 	down := p.view.Down(w.now)
 	if len(n.due) > 0 && !down {
-		p.view.Refresh(w.plan.joiner.life, n.due, w.maxKeys(), p.load)
+		w.plan.refresh(d, n.due)
 	}
 	if down {
 		n.stale = nil // served as they are
@@ -127,6 +128,18 @@ func (w *worker) resolveOne(ctx context.Context, d int) error {
 		s.stale = s.state == cache.Stale
 	}
 	return w.retryMissing(ctx, d)
+}
+
+// refresh reads keys again in the background.
+func (p *plan) refresh(d int, keys []string) {
+	j := p.joiner
+	p.dims[d].view.Refresh(j.life, keys, j.config.MaxKeys, func(ctx context.Context, keys []string) (map[string]*source.Result, error) {
+		results, err := p.dims[d].load(ctx, keys)
+		if err != nil {
+			j.background(p, d, err)
+		}
+		return results, err
+	})
 }
 
 func (w *worker) maxKeys() int { return w.plan.joiner.config.MaxKeys }

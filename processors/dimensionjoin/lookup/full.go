@@ -15,10 +15,18 @@ var errBound = errors.New("the cache is full")
 // preload reads all full dimensions, before the first event is joined by a plan.
 func (j *Joiner) preload(ctx context.Context, p *plan) error {
 	for i := range p.dims {
-		if d := &p.dims[i]; d.Full.Enabled {
-			if err := j.scan(ctx, d); err != nil {
+		d := &p.dims[i]
+		if !d.Full.Enabled {
+			continue
+		}
+		if d.Full.UpdatedAt != "" && !j.followed { // asked before the rows are read, or changes meanwhile would go by unseen
+			var err error
+			if d.since, err = d.source.Changes(ctx, d.schema, d.Full.UpdatedAt, "", nil); err != nil {
 				return err
 			}
+		}
+		if err := j.scan(ctx, d); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -67,8 +75,7 @@ func (j *Joiner) follow() {
 		}
 		j.repeat(d.Full.Interval, func() { j.rescan(i) })
 		if d.Full.UpdatedAt != "" {
-			since := ""
-			j.repeat(d.Full.PollInterval, func() { since = j.poll(i, since) })
+			j.repeat(d.Full.PollInterval, func() { d.since = j.poll(i, d.since) })
 		}
 	}
 }
@@ -89,7 +96,15 @@ func (j *Joiner) rescan(i int) {
 	if p == nil {
 		return
 	}
-	if err := j.scan(j.life, &p.dims[i]); err != nil {
+	d := &p.dims[i]
+	schema, err := d.source.Schema(j.life) // a scan does not notice all that is different, a new column for example
+	if err == nil && schema.Digest != d.schema.Digest {
+		err = source.ErrSchemaChanged
+	}
+	if err == nil {
+		err = j.scan(j.life, d)
+	}
+	if err != nil {
 		j.background(p, i, err)
 	}
 }

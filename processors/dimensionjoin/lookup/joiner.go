@@ -28,11 +28,12 @@ type Joiner struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // goroutines that keep full dimensions fresh
 
-	planning sync.Mutex // held while a plan is made
+	planning chan struct{} // full while a plan is made: who waits for it may have to give up
 	current  atomic.Pointer[plan]
 	latest   atomic.Pointer[[]planDim] // of the current plan, or of the one that is being made
 	saved    cache.Snapshot            // rows of an earlier life, until the first plan is made
 	followed bool                      // the goroutines of full dimensions run
+	doubts   doubts
 
 	echoes    echo
 	binlogLag atomic.Int64 // nanoseconds
@@ -50,7 +51,7 @@ func NewFrom(config Config, store *cache.Store, open func(cfg source.Config, sta
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	j := &Joiner{config: config, store: store, log: config.Logger}
+	j := &Joiner{config: config, store: store, log: config.Logger, planning: make(chan struct{}, 1)}
 	if j.log == nil {
 		j.log = slog.New(slog.DiscardHandler)
 	}
@@ -131,8 +132,10 @@ func (j *Joiner) plan(ctx context.Context) (*plan, error) {
 	if p := j.current.Load(); p != nil {
 		return p, nil
 	}
-	j.planning.Lock()
-	defer j.planning.Unlock()
+	if err := j.hold(ctx); err != nil {
+		return nil, err
+	}
+	defer j.letGo()
 	if p := j.current.Load(); p != nil {
 		return p, nil
 	}
@@ -156,6 +159,18 @@ func (j *Joiner) plan(ctx context.Context) (*plan, error) {
 	j.follow()
 	return p, nil
 }
+
+// hold keeps everyone else from making a plan, until letGo.
+func (j *Joiner) hold(ctx context.Context) error {
+	select {
+	case j.planning <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (j *Joiner) letGo() { <-j.planning }
 
 // replan forgets a plan whose schemas are no longer the server's.
 func (j *Joiner) replan(old *plan) {
@@ -238,7 +253,7 @@ func (o *outage) seen(key string) bool {
 
 func (o *outage) stale(log *slog.Logger, dimension string, err error) {
 	if o.due("stale " + dimension) {
-		log.Warn("joining rows past their ttl until the server answers", "dimension", dimension, "error", err)
+		log.Warn("the server does not answer: joining what is cached", "dimension", dimension, "error", err)
 	}
 }
 

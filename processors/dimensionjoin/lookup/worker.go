@@ -242,6 +242,7 @@ func (w *worker) key(i, d int) {
 	for k := range p.key {
 		f, err := w.field(i, &p.key[k])
 		if err != nil {
+			dw.counts.errors++
 			w.fail(i, &EventError{p.Source.Name, err})
 			return
 		}
