@@ -78,11 +78,15 @@ func (k *key) slot() uint32 {
 
 func (d *dictionary) reset(width int) {
 	d.width = width
-	d.data, d.entries = d.data[:0], d.entries[:0]
 	if d.table == nil {
 		d.table = make([]uint32, smallestTable)
 	}
-	clear(d.table)
+	if len(d.entries)*smallestTable < len(d.table) {
+		d.forget(0) // a few values in a table that has been large: of rows that failed, which may be all that come
+	} else {
+		clear(d.table)
+	}
+	d.data, d.entries = d.data[:0], d.entries[:0]
 }
 
 // reserve makes entry 0, which no look-up finds.

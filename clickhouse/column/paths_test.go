@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -158,6 +160,31 @@ func TestWideDictionaries(t *testing.T) {
 		require.NoError(t, row(r, mixed, doc+`}`))
 	}
 	require.True(t, bytes.Equal(wire(t, good), wire(t, mixed)))
+}
+
+// TestDictionariesStartAgain brings rows that fail to an empty block that has been full.
+func TestDictionariesStartAgain(t *testing.T) {
+	p := newPlan(t, Options{}, columns("l", "LowCardinality(String)", "n", "LowCardinality(Nullable(UInt32))", "z", "UInt8")...)
+	r, b, want := p.NewReader(), p.NewBlock(0), p.NewBlock(0)
+	for i := range 5000 {
+		require.NoError(t, row(r, b, `{"l":"value `+strconv.Itoa(i)+`","n":`+strconv.Itoa(i)+`}`))
+	}
+	b.Reset()
+	for i := range 300 {
+		require.Error(t, row(r, b, `{"l":"value `+strconv.Itoa(i)+`","n":`+strconv.Itoa(i)+`,"z":-1}`))
+	}
+	for _, c := range b.cols {
+		if dict, ok := c.column.(*lowCardinalityColumn); ok {
+			require.Zero(t, slices.Max(dict.dict.table), "a failed row's value stays in the table")
+			require.Greater(t, len(dict.dict.table), 64*smallestTable, "the table is large")
+		}
+	}
+	for i := range 1000 {
+		doc := `{"l":"value ` + strconv.Itoa(i%300) + `","n":` + strconv.Itoa(i%500) + `}`
+		require.NoError(t, row(r, b, doc))
+		require.NoError(t, row(r, want, doc))
+	}
+	require.Equal(t, wire(t, want), wire(t, b))
 }
 
 func mustJSON(t *testing.T, v any) string {
