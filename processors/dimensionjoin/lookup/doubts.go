@@ -3,6 +3,7 @@ package lookup
 import (
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
@@ -30,34 +31,38 @@ func (j *Joiner) doubt(dimension int) {
 	}
 }
 
-// next takes a dimension that is in doubt; without one, the checking ends.
-func (d *doubts) next() (dimension int, ok bool) {
+// take takes the dimensions in doubt; without one, the checking ends.
+func (d *doubts) take() map[int]bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for dimension = range d.of {
-		delete(d.of, dimension)
-		return dimension, true
-	}
-	d.checking = false
-	return 0, false
+	taken := d.of
+	d.of, d.checking = nil, len(taken) > 0
+	return taken
 }
+
+// doubtPause bounds how often the server is asked, where doubts come with every other event.
+const doubtPause = 200 * time.Millisecond
 
 // settleDoubts asks until the server has answered for every dimension, or the joiner is closed.
 func (j *Joiner) settleDoubts() {
-	for attempt := 0; ; {
-		dimension, ok := j.doubts.next()
-		if !ok {
+	for attempt := 0; ; attempt++ {
+		dimensions := j.doubts.take()
+		if len(dimensions) == 0 {
 			return
 		}
-		if j.checkSchema(dimension) == nil {
+		pause := doubtPause
+		for dimension := range dimensions {
+			if j.checkSchema(dimension) != nil {
+				j.doubt(dimension)
+				pause = max(pause, j.pause(attempt))
+			}
+		}
+		if pause == doubtPause {
 			attempt = 0
-			continue
 		}
-		j.doubt(dimension)
-		if sleep(j.life, j.pause(attempt)) != nil {
+		if sleep(j.life, pause) != nil {
 			return
 		}
-		attempt++
 	}
 }
 
