@@ -71,6 +71,11 @@ func (f *Follower) apply(ev *replication.BinlogEvent) (ends bool) {
 		return false
 	case *replication.QueryEvent:
 		return f.query(string(e.Query))
+	case *replication.ExecuteLoadQueryEvent: // LOAD DATA as a statement, whose text the library leaves out
+		for t := range f.tables {
+			f.changed(t)
+		}
+		return !f.tx.open
 	case *replication.XIDEvent:
 		return true
 	case *replication.TransactionPayloadEvent: // the whole transaction, compressed

@@ -1,7 +1,11 @@
 package binlog
 
 import (
+	"context"
+	"database/sql"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +60,7 @@ func TestEvents(t *testing.T) {
 			{Header: &replication.EventHeader{LogPos: 9}, Event: rowsOf("brand", 1)},
 			{Header: &replication.EventHeader{LogPos: 9}, Event: &replication.XIDEvent{}},
 		}}}, 0, []string{"row of brand[1]"}, 100},
+		"load data":   {[]replication.Event{query("BEGIN"), &replication.ExecuteLoadQueryEvent{}, &replication.XIDEvent{}}, 0, []string{"brand changed", "product changed"}, 300},
 		"incident":    {[]replication.Event{generic(0, 1)}, replication.INCIDENT_EVENT, []string{"missed: the server says that changes are not in its binlog"}, 4},
 		"prepared":    {[]replication.Event{query("XA START X'61'"), rowsOf("brand", 1), query("XA END X'61'"), generic(0)}, replication.XA_PREPARE_LOG_EVENT, []string{"row of brand[1]"}, 400},
 		"unknown":     {[]replication.Event{query("XA COMMIT X'61'")}, 0, []string{"brand changed", "product changed"}, 100},
@@ -129,4 +134,26 @@ func TestSpellings(t *testing.T) {
 	require.Equal(t, []string{"row of Product[1]", "row of PRODUCT[1]"}, h.since())
 	f.query("TRUNCATE product")
 	require.Equal(t, []string{"Product changed", "PRODUCT changed"}, h.since())
+}
+
+// late is a Handler that notes how late it is.
+type late struct {
+	heard
+	lag atomic.Int64
+}
+
+func (l *late) Lag(d time.Duration) { l.lag.Store(int64(d)) }
+
+// A server that cannot be followed is not one that has no news.
+func TestLagWithoutAConnection(t *testing.T) {
+	db, err := sql.Open("mysql", "user@tcp(127.0.0.1:1)/shop")
+	require.NoError(t, err)
+	defer db.Close()
+	handler := &late{}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { New(Config{Retry: time.Millisecond}, db, handler).Run(ctx) })
+	require.Eventually(t, func() bool { return handler.lag.Load() > int64(20*time.Millisecond) }, 10*time.Second, time.Millisecond)
+	stop()
+	running.Wait()
 }

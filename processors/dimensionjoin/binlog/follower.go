@@ -43,7 +43,8 @@ type Handler interface {
 	Changed(t Table)
 	// Missed says that changes of any table may have gone by unseen.
 	Missed(reason string)
-	// Lag is how far behind the server the follower was at its last event; 0 when it has caught up.
+	// Lag is how far behind the server the follower was at its last event; 0 when it has caught up. While there is no connection it is the
+	// time since the last event.
 	Lag(d time.Duration)
 }
 
@@ -66,7 +67,8 @@ type Follower struct {
 	db      *sql.DB
 	handler Handler
 	log     *slog.Logger
-	said    string // the last complaint, so that it is logged once
+	said    string    // the last complaint, so that it is logged once
+	heard   time.Time // of the last event, or when following began
 
 	server   server
 	tables   map[Table][]Table // the spellings of those followed, by their folded names
@@ -81,7 +83,7 @@ type Follower struct {
 
 // New makes a follower; db is a pool of the same server, for questions.
 func New(config Config, db *sql.DB, handler Handler) *Follower {
-	f := &Follower{config: config, db: db, handler: handler, log: config.Logger, gap: "following begins"}
+	f := &Follower{config: config, db: db, handler: handler, log: config.Logger, heard: time.Now(), gap: "following begins"}
 	if f.log == nil {
 		f.log = slog.New(slog.DiscardHandler)
 	}
@@ -105,6 +107,7 @@ func (f *Follower) Run(ctx context.Context) {
 			return
 		}
 		f.complain(err)
+		f.handler.Lag(time.Since(f.heard))
 		select {
 		case <-ctx.Done():
 		case <-time.After(f.config.Retry):
@@ -137,6 +140,7 @@ func (f *Follower) connect(ctx context.Context) error {
 	for {
 		ev, err := stream.GetEvent(ctx)
 		if err == nil {
+			f.heard = time.Now()
 			err = f.handle(ctx, ev)
 		}
 		if err != nil {
