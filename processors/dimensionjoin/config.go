@@ -144,7 +144,7 @@ func dimensionFields() []*service.ConfigField {
 			Example("SELECT p.sku, p.name, b.name AS brand FROM product p JOIN brand b USING (brand_id) WHERE p.sku IN {keys}").
 			Default(""),
 		service.NewStringMapField(djFieldDimKey).
-			Description("The key columns, and the field of the event that each is compared with. A path such as `this.user.id` is read from the raw bytes; any other Bloblang expression works too, but has the event parsed. Keys compare exactly, whatever the column's collation."),
+			Description("The key columns, and the field of the event that each is compared with. A path such as `this.user.id` is read from the raw bytes; any other Bloblang expression works too, but has the event parsed, and does not see what other dimensions add. Keys compare exactly, whatever the column's collation."),
 		service.NewStringListField(djFieldDimColumns).
 			Description("The columns to join. None is all but the key.").Default([]any{}),
 		service.NewStringMapField(djFieldDimRename).

@@ -42,6 +42,10 @@ func TestConfigErrors(t *testing.T) {
 		{"ttl", base + "cache: { ttl: 0s }\n", "ttl and missing_ttl must be positive"},
 		{"connections", base + "max_connections: 0\n", "max_connections must be at least 1"},
 		{"keys", base + "max_keys_per_query: 0\n", "must be positive"},
+		{"backoff", base + "backoff: { max_interval: 0s }\n", "initial_interval must be positive, and max_interval no shorter"},
+		{"server id", base + "invalidation: { binlog: { server_id: -1 } }\n", "server_id must be between 0 and 4294967295"},
+		{"poll interval", base + "    refresh: { poll_interval: 0s }\n", "poll_interval must be positive"},
+		{"refresh without load", base + "    refresh: { updated_at: changed }\n", "updated_at needs load: full"},
 		{"inspect", base + "inspect_address: nowhere.invalid:1\n", "inspect_address"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -66,9 +66,7 @@ func newExporter(m *service.Metrics, joiner *lookup.Joiner, names []string) *exp
 // export brings the metrics up to date; where that was done just now it is put off a little, so that the last batch before a
 // pause is counted too.
 func (e *exporter) export(force bool) {
-	if !e.mu.TryLock() {
-		return
-	}
+	e.mu.Lock() // who went on without it could be the last, and its batch never be counted
 	defer e.mu.Unlock()
 	now := time.Now()
 	if !force && now.Before(e.next) {

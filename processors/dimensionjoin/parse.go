@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -108,6 +109,12 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 		return nil, fmt.Errorf("%s and %s must be positive", djFieldMaxKeysPerQuery, djFieldQueryTimeout)
 	}
 	s.join.MaxKeys = keys
+	if s.join.InitialBackoff <= 0 || s.join.MaxBackoff < s.join.InitialBackoff {
+		return nil, fmt.Errorf("%s: %s must be positive, and %s no shorter", djFieldBackoff, djFieldBackoffInitial, djFieldBackoffMax)
+	}
+	if id := p.int(djFieldInvalidation, djFieldBinlog, djFieldBinlogServerID); id < 0 || id > math.MaxUint32 {
+		return nil, fmt.Errorf("%s must be between 0 and %d", djFieldBinlogServerID, uint32(math.MaxUint32))
+	}
 	dims, err := conf.FieldObjectList(djFieldDimensions)
 	if err != nil {
 		return nil, err
@@ -214,7 +221,12 @@ func (s *settings) full(p *parser, d *lookup.Dimension) {
 		UpdatedAt:    p.str(djFieldDimRefresh, djFieldDimRefreshColumn),
 		PollInterval: p.duration(djFieldDimRefresh, djFieldDimRefreshPoll),
 	}
-	if d.Full.Interval == 0 {
+	switch {
+	case d.Full.Interval < 0 || d.Full.PollInterval <= 0:
+		p.fail("%s: %s must not be negative, and %s must be positive", djFieldDimRefresh, djFieldDimRefreshEvery, djFieldDimRefreshPoll)
+	case d.Full.UpdatedAt != "" && !d.Full.Enabled:
+		p.fail("%s: %s needs %s: full", djFieldDimRefresh, djFieldDimRefreshColumn, djFieldDimLoad)
+	case d.Full.Interval == 0:
 		d.Full.Interval = s.cache.TTL / 2
 	}
 }
