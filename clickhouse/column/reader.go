@@ -35,8 +35,10 @@ type Reader struct {
 }
 
 // NewReader returns the scratch for one goroutine.
-func (p *Plan) NewReader() *Reader {
-	r := &Reader{plan: p, scanner: p.scan.NewScanner(), spans: make([]jsonscan.Span, len(p.paths)+len(p.aside))}
+func (p *Plan) NewReader() *Reader { return p.newReader(p.scan.NewScanner()) }
+
+func (p *Plan) newReader(scanner *jsonscan.Scanner) *Reader {
+	r := &Reader{plan: p, scanner: scanner, spans: make([]jsonscan.Span, len(p.paths)+len(p.aside))}
 	if len(p.nested) > 0 {
 		r.moved = make([]bool, len(p.fields))
 	}
@@ -45,11 +47,7 @@ func (p *Plan) NewReader() *Reader {
 
 // Sibling returns a reader of the same goroutine that holds a row of its own. What one of the two learns of the documents'
 // form helps the other; Unknown speaks of the row that was read last.
-func (r *Reader) Sibling() *Reader {
-	s := r.plan.NewReader()
-	s.scanner = r.scanner
-	return s
-}
+func (r *Reader) Sibling() *Reader { return r.plan.newReader(r.scanner) }
 
 // keptScratch is how much memory for one row a reader keeps from batch to batch.
 const keptScratch = 64 << 10
