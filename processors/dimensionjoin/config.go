@@ -225,7 +225,7 @@ When the server does not answer, rows past their ` + "`ttl`" + ` serve for up to
 
 ## Values
 
-Integers, DECIMAL and floating-point columns become JSON numbers with all their digits; CHAR, TEXT, ENUM, TIME and DATE become strings; DATETIME and TIMESTAMP become RFC 3339; BIT an unsigned number; SET an array of strings; JSON (MariaDB's too) is embedded as it is; BINARY, BLOB and spatial values become base64; NULL and zero dates become null. ` + "`types`" + ` overrides that.
+Integers, DECIMAL and floating-point columns become JSON numbers with all their digits; CHAR, TEXT, ENUM, TIME and DATE become strings; DATETIME and TIMESTAMP become RFC 3339; BIT an unsigned number; SET an array of strings; JSON (MariaDB's too) is embedded as it is, but for line breaks; BINARY, BLOB and spatial values become base64; NULL and zero dates become null. ` + "`types`" + ` overrides that.
 
 ## Keys
 

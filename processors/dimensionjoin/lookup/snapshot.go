@@ -69,6 +69,9 @@ func (j *Joiner) writeSnapshot(dims []planDim) (err error) {
 	if err := j.store.Save(f, sections); err != nil {
 		return err
 	}
+	if err := f.Sync(); err != nil {
+		return fmt.Errorf("writing the snapshot: %w", err)
+	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("closing the snapshot: %w", err)
 	}

@@ -11,10 +11,9 @@ const sameInstant = 10 * time.Second
 
 // Changes hands over the keys of the rows whose column, a time or a number that grows with every change, is beyond since, and
 // returns the column's greatest value, to go on from. Rows that have the very value of since are handed over again while it
-// is recent: others may have got the same value after them. With since "" it only asks for the greatest value.
+// is recent: others may have got the same value after them. With since "" it only asks for the greatest value. However many rows have
+// changed, they are all handed over, so as with Scan ctx bounds it.
 func (s *Source) Changes(ctx context.Context, schema *Schema, column, since string, emit func(key string)) (next string, err error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
 	newest, recent, err := s.newest(ctx, column)
 	if err != nil {
 		return since, s.wrap("polling", err)
@@ -38,6 +37,8 @@ func (s *Source) Changes(ctx context.Context, schema *Schema, column, since stri
 
 // newest returns the greatest value of a column, and the value below which no row can get it any more.
 func (s *Source) newest(ctx context.Context, column string) (newest, recent string, err error) {
+	ctx, cancel := s.deadline(ctx)
+	defer cancel()
 	rows, err := s.db.QueryContext(ctx, "SELECT MAX("+quote(column)+"), UTC_TIMESTAMP() FROM "+quoteTable(s.cfg.Table))
 	if err != nil {
 		return "", "", err

@@ -121,6 +121,11 @@ func appendJSON(dst, text []byte, fail func(string, ...any) error) ([]byte, erro
 	if !json.Valid(text) {
 		return dst, fail("the value is not JSON")
 	}
+	if bytes.ContainsAny(text, "\n\r") { // an event that is one line stays one
+		buf := bytes.NewBuffer(dst)
+		err := json.Compact(buf, text)
+		return buf.Bytes(), err
+	}
 	return append(dst, bytes.TrimSpace(text)...), nil
 }
 
