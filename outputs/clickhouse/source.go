@@ -235,6 +235,9 @@ func keyBytes(key any) []byte {
 	case []byte:
 		return k
 	case string:
+		if k == "" {
+			return nil // what inputs make of no key; where an empty string stands is unspecified
+		}
 		return unsafe.Slice(unsafe.StringData(k), len(k)) // only read, and no longer than the message is
 	}
 	return nil

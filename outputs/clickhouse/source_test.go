@@ -96,6 +96,14 @@ func TestSourceStructuredAndFailedMessages(t *testing.T) {
 	require.NotNil(t, rec.JSON)
 }
 
+// Inputs that keep keys as strings cannot tell an empty one from none.
+func TestKeys(t *testing.T) {
+	require.Nil(t, keyBytes(""))
+	require.Nil(t, keyBytes(7))
+	require.Equal(t, []byte("k"), keyBytes("k"))
+	require.Equal(t, []byte{}, keyBytes([]byte{}))
+}
+
 func TestSourceComputesColumns(t *testing.T) {
 	for mapping, want := range map[string]any{
 		`root = this.a + 1`: float64(2),
