@@ -42,7 +42,8 @@ func (e *UnsupportedError) Error() string {
 // adviceStrategy is what a user can always do instead of evaluating the table's own key.
 const adviceStrategy = "change the table's sharding key, or choose another routing.strategy (hash, consistent_hash, round_robin, random or free_space)"
 
-// EvalError is a row whose key the expression has no value for. ClickHouse refuses to insert such a row too.
+// EvalError is a row whose key the expression has no value for. ClickHouse refuses to insert such a row too, except for a DateTime64
+// outside of its calendar, of which it makes some other date.
 type EvalError struct {
 	Function string
 	Reason   string

@@ -51,8 +51,8 @@ func (f *Func) Expr() *Expr { return f.expr }
 func (f *Func) Deterministic() bool { return !f.volatile }
 
 // Eval computes the key as the number that ClickHouse divides by the sum of the weights. vals hold the values of
-// Columns() and must have the types that the expression was bound to. Errors are *EvalError: this row has no shard, and
-// ClickHouse refuses to insert it too. Nothing is allocated in steady state.
+// Columns() and must have the types that the expression was bound to. Errors are *EvalError: this row has no shard.
+// Nothing is allocated in steady state.
 //
 // The number is the key's value taken as unsigned: of 64 bits for 64-bit types, of 32 for narrower ones (an Int8 of −1
 // is 2^32−1). A constant expression is taken as unsigned of its own width (toInt8(-1) is 255).
