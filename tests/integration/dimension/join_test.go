@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
@@ -12,6 +14,7 @@ import (
 	"github.com/benthos-clickhouse/connect/delivery"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
+	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
 func TestSeveralDimensions(t *testing.T) {
@@ -122,6 +125,39 @@ dimensions: [ { name: k, table: k_ci, key: { k: this.k } } ]
 	require.Equal(t, []string{`{"k":"abc","v":null}`, `{"k":"ABC","v":1}`, `{"k":"Abc","v":null}`},
 		run(t, p, `{"k":"abc"}`, `{"k":"ABC"}`, `{"k":"Abc"}`))
 	require.Equal(t, []string{`{"k":1,"v":5}`}, run(t, p, `{"k":1}`), "a number finds its text")
+}
+
+// An event whose key makes a server reject a query, or could, does not keep those beside it waiting.
+func TestKeysThatAServerRejects(t *testing.T) { onBoth(t, testKeysThatAServerRejects) }
+
+func testKeysThatAServerRejects(t *testing.T, server *services.MySQL) {
+	server.Exec(t, `
+		DROP TABLE IF EXISTS rejected;
+		CREATE TABLE rejected (k VARCHAR(100) CHARACTER SET utf8mb4 PRIMARY KEY, d DATETIME, v INT);
+		INSERT INTO rejected VALUES ('é', '2026-02-03 04:05:06', 1)`)
+	for column, keys := range map[string][]string{
+		"k": {`"é"`, "\"\xff\"", `"` + strings.Repeat("x", 17<<20) + `"`},
+		"d": {`"2026-02-03T04:05:06Z"`, `"9999-12-31T23:59:59-10:00"`, `"0000-01-01T00:00:00+10:00"`},
+	} {
+		p := joinWith(t, server.DSN(), fmt.Sprintf(`
+dsn: "$DSN"
+dimensions: [ { name: rejected, table: rejected, key: { %s: this.k }, columns: [ v ] } ]
+`, column))
+		docs := make([]string, len(keys))
+		for i, k := range keys {
+			docs[i] = `{"k":` + k + `}`
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		batch, err := tryProcess(ctx, p, docs...)
+		require.NoError(t, err)
+		require.Equal(t, `{"k":`+keys[0]+`,"v":1}`, content(t, batch[0]))
+		for i := 1; i < len(keys); i++ {
+			var key *source.KeyError
+			require.ErrorAs(t, batch[i].GetError(), &key)
+			require.True(t, docs[i] == content(t, batch[i]), "it is as it was")
+		}
+	}
 }
 
 func TestKeyTypes(t *testing.T) {
