@@ -131,6 +131,7 @@ dimensions: [ { name: k, table: k_ci, key: { k: this.k } } ]
 func TestKeysThatAServerRejects(t *testing.T) { onBoth(t, testKeysThatAServerRejects) }
 
 func testKeysThatAServerRejects(t *testing.T, server *services.MySQL) {
+	t.Helper()
 	server.Exec(t, `
 		DROP TABLE IF EXISTS rejected;
 		CREATE TABLE rejected (k VARCHAR(100) CHARACTER SET utf8mb4 PRIMARY KEY, d DATETIME, v INT);
@@ -155,7 +156,7 @@ dimensions: [ { name: rejected, table: rejected, key: { %s: this.k }, columns: [
 		for i := 1; i < len(keys); i++ {
 			var key *source.KeyError
 			require.ErrorAs(t, batch[i].GetError(), &key)
-			require.True(t, docs[i] == content(t, batch[i]), "it is as it was")
+			require.Equal(t, docs[i], content(t, batch[i]), "it is as it was")
 		}
 	}
 }
