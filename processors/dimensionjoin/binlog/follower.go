@@ -155,13 +155,8 @@ func (f *Follower) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if gap := f.gapBefore(s); gap != "" {
-		p, err := current(ctx, f.db, s)
-		if err != nil {
-			return err
-		}
-		f.position = p
-		f.handler.Missed(gap)
+	if err := f.resume(ctx, s); err != nil {
+		return err
 	}
 	f.server, f.tables = s, map[Table][]Table{}
 	for _, t := range f.config.Tables {
@@ -169,6 +164,26 @@ func (f *Follower) start(ctx context.Context) error {
 	}
 	f.cascades, err = f.readCascades(ctx)
 	return err
+}
+
+// resume keeps the position, if the server can go on from there, or takes the server's own.
+func (f *Follower) resume(ctx context.Context, s server) error {
+	gap := f.gapBefore(s)
+	if gap == "" && s.id == f.server.id {
+		return nil
+	}
+	p, err := current(ctx, f.db, s)
+	if err != nil {
+		return err
+	}
+	if gap == "" && s.flavor == mysql.MySQLFlavor && !p.has(f.position) {
+		gap = "this server is behind the one before" // it would not send what it has yet to apply, and until then its rows are old
+	}
+	if gap != "" {
+		f.position = p
+		f.handler.Missed(gap)
+	}
+	return nil
 }
 
 // gapBefore is why the server cannot send what follows the position, or "".

@@ -30,6 +30,11 @@ type position struct {
 
 func (p *position) known() bool { return p.file != "" }
 
+// has reports whether everything up to another position by GTID has been executed at this one.
+func (p *position) has(other position) bool {
+	return p.gtid != nil && other.gtid != nil && p.gtid.Contain(other.gtid)
+}
+
 // String is for messages.
 func (p position) String() string {
 	if p.gtid != nil {

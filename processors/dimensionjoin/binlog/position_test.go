@@ -53,3 +53,20 @@ func TestAdvance(t *testing.T) {
 	require.Equal(t, uint64(300), p.offset)
 	require.Error(t, p.advance(400, "x"))
 }
+
+// Another server can go on from a position only if it has all that came before.
+func TestPositionOnAnotherServer(t *testing.T) {
+	const a, b = "3e11fa47-71ca-11e1-9e33-c80aa9429562", "4e11fa47-71ca-11e1-9e33-c80aa9429562"
+	at := func(text string) position {
+		set, err := parseGTIDs(mysql.MySQLFlavor, text)
+		require.NoError(t, err)
+		return position{gtid: set}
+	}
+	ours := at(a + ":1-100")
+	for text, want := range map[string]bool{
+		a + ":1-100": true, a + ":1-101," + b + ":1-5": true, a + ":1-99": false, a + ":1-50:52-100": false, a + ":1-99," + b + ":1": false, b + ":1-200": false, "": false,
+	} {
+		p := at(text)
+		require.Equal(t, want, p.has(ours), text)
+	}
+}
