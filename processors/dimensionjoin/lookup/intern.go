@@ -62,7 +62,8 @@ func newInterner() interner {
 // time is kept to meanwhile.
 const (
 	memoryTime = int64(5 * time.Second)
-	memorySize = 1 << 15
+	memorySize = 1 << 15 // keys
+	memoryText = 4 << 20 // bytes of them
 )
 
 // recall begins a batch, with what is remembered of earlier ones unless something has changed since.
@@ -73,7 +74,7 @@ func (t *interner) recall(now int64, viewEpoch uint64) {
 	if wrapped {
 		t.batch = 1
 	}
-	if wrapped || viewEpoch != t.view || now-t.born > memoryTime || now < t.born || len(t.slots) > memorySize {
+	if wrapped || viewEpoch != t.view || now-t.born > memoryTime || now < t.born || len(t.slots) > memorySize || len(t.text) > memoryText {
 		t.reset()
 		t.born, t.view = now, viewEpoch
 	}
@@ -83,6 +84,9 @@ func (t *interner) recall(now int64, viewEpoch uint64) {
 func (t *interner) reset() {
 	clear(t.slots)
 	t.slots = t.slots[:0]
+	if cap(t.text) > 2*memoryText {
+		t.text = nil
+	}
 	t.text = t.text[:0]
 	t.pending = t.pending[:0]
 	t.born = math.MinInt64 / 2

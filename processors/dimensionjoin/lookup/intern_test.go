@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
 // Keys have the same number exactly when they are the same bytes, whatever their length, and however many there are.
@@ -52,4 +54,17 @@ func TestInternerRemembers(t *testing.T) {
 	n, first := in.find([]byte("42"))
 	require.Equal(t, int32(0), n)
 	require.True(t, first)
+}
+
+// Long keys are not kept for longer than short ones of the same size together.
+func TestLongKeysAreForgotten(t *testing.T) {
+	in := newInterner()
+	in.recall(1, 0)
+	for i := range 3 * memoryText / source.LongestKey {
+		in.find(append(make([]byte, source.LongestKey-8), strconv.Itoa(i)...))
+	}
+	require.Greater(t, len(in.text), 2*memoryText)
+	in.recall(2, 0)
+	require.Empty(t, in.slots)
+	require.Zero(t, cap(in.text))
 }

@@ -232,7 +232,7 @@ func (w *worker) key(i, d int) {
 	p, dw := &w.plan.dims[d], &w.dims[d]
 	at := i*len(w.plan.dims) + d
 	if dw.direct && p.level == 0 && p.key[0].path >= 0 && w.events[i].Object == nil {
-		if s := w.spans[p.key[0].path]; s.Kind == jsonscan.String {
+		if s := w.spans[p.key[0].path]; s.Kind == jsonscan.String && s.End-s.Start <= source.LongestKey {
 			w.slots[at] = w.intern(d, s.Bytes(w.events[i].Doc))
 			w.instant(i, d)
 			return

@@ -48,6 +48,10 @@ type Field struct {
 	Text []byte
 }
 
+// LongestKey is the length of the longest value that is looked up: beyond what any index holds, and far below what a server takes for a
+// query.
+const LongestKey = 64 << 10
+
 // MySQL's booleans are these integers.
 var zero, one = []byte("0"), []byte("1")
 
@@ -138,6 +142,9 @@ func (k *Keyer) column(c *KeyColumn, f Field) ([]byte, error) {
 	default:
 		return nil, k.mismatch(c, f)
 	}
+	if len(text) > LongestKey {
+		return nil, k.mismatch(c, f)
+	}
 	if c.Kind == KeyString {
 		return text, nil
 	}
@@ -149,10 +156,11 @@ func (k *Keyer) column(c *KeyColumn, f Field) ([]byte, error) {
 }
 
 func (k *Keyer) mismatch(c *KeyColumn, f Field) error {
-	value := string(f.Text)
+	shown := f.Text[:min(len(f.Text), 1000)]
+	value := string(shown)
 	switch f.Kind {
 	case jsonscan.Escaped:
-		if text, err := jsonscan.Unescape(nil, f.Text); err == nil {
+		if text, err := jsonscan.Unescape(nil, shown); err == nil {
 			value = string(text)
 		}
 		value = strconv.Quote(value)

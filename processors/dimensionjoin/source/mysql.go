@@ -313,14 +313,11 @@ func unanswered(dimension string, schema *Schema, keys []string) (out map[string
 	return out, ask
 }
 
-// longestKey is beyond what any index holds, and far below what a server takes for a query.
-const longestKey = 64 << 10
-
 // unfit is why no row can have the key.
 func unfit(dimension string, schema *Schema, key string) error {
 	for i, part := range split(key, len(schema.Keys)) {
 		c := &schema.Keys[i]
-		if len(part) > longestKey || (c.Kind == KeyString && !utf8.ValidString(part)) {
+		if c.Kind == KeyString && !utf8.ValidString(part) {
 			return &KeyError{dimension, c.Name, c.Type, shorten(strconv.Quote(part))}
 		}
 	}
