@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -27,13 +29,30 @@ type doorkeeper struct {
 	err    error
 }
 
-var _ kgo.HookBrokerConnect = (*doorkeeper)(nil)
+var (
+	_ kgo.HookBrokerConnect = (*doorkeeper)(nil)
+	_ kgo.HookBrokerRead    = (*doorkeeper)(nil)
+)
+
+// errHungUp stands for the end of a connection that was accepted: kgo tells it to the request that was being answered alone, and all others
+// only that the connection has died.
+var errHungUp = errors.New("the broker closed the connection without an answer")
 
 // OnBrokerConnect implements kgo.HookBrokerConnect: err is that of dialling, TLS, the first request or SASL, whichever came first.
 func (d *doorkeeper) OnBrokerConnect(meta kgo.BrokerMetadata, _ time.Duration, _ net.Conn, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.broker, d.err = net.JoinHostPort(meta.Host, strconv.Itoa(int(meta.Port))), err
+}
+
+// OnBrokerRead implements kgo.HookBrokerRead.
+func (d *doorkeeper) OnBrokerRead(_ kgo.BrokerMetadata, _ int16, _ int, _, _ time.Duration, err error) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.err = errHungUp
 }
 
 // refusal makes a *ConnectError of why no broker answered.
@@ -71,7 +90,7 @@ func advice(err error) string {
 		return "choose a sasl.mechanism that the broker has in sasl.enabled.mechanisms"
 	case errors.Is(err, kerr.IllegalSaslState):
 		return "the broker wants no SASL on this port: take the port of a SASL listener, or remove sasl"
-	case errors.As(err, &first), strings.Contains(err.Error(), "tls alert record"):
+	case errors.As(err, &first), errors.Is(err, errHungUp), strings.Contains(err.Error(), "tls alert record"):
 		return "set tls.enabled and sasl as the listener on this port wants them"
 	}
 	return ""
