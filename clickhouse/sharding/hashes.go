@@ -8,7 +8,7 @@ import (
 	"github.com/dchest/siphash"
 	farm "github.com/dgryski/go-farm"
 	"github.com/go-faster/city"
-	"github.com/spaolacci/murmur3"
+	"github.com/twmb/murmur3"
 )
 
 var (
