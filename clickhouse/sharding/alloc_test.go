@@ -31,14 +31,11 @@ func TestEvalDoesNotAllocate(t *testing.T) {
 		{"rand()", ""},
 	} {
 		t.Run(tc.expr+" of "+tc.typ, func(t *testing.T) {
-			e, err := Parse(tc.expr)
-			require.NoError(t, err)
-			var types []*column.Type
-			if len(e.Columns()) > 0 {
-				types = append(types, mustType(t, tc.typ))
+			var typ *column.Type
+			if tc.typ != "" {
+				typ = mustType(t, tc.typ)
 			}
-			f, err := e.Bind(types)
-			require.NoError(t, err)
+			f := bindAll(t, tc.expr, typ)
 			vals, rec := []column.Value{{U: 1577836800, B: []byte("1234567890123456")}}, Record{Topic: "clicks", Offset: 7}
 			allocs := testing.AllocsPerRun(1000, func() {
 				if _, err := f.Eval(vals, rec); err != nil {

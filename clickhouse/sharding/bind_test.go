@@ -135,14 +135,11 @@ func TestValueIsTakenAsUnsigned(t *testing.T) {
 		{"toInt64(-1)", "", 1<<64 - 1},
 	} {
 		t.Run(tc.expr+" of "+tc.typ, func(t *testing.T) {
-			e, err := Parse(tc.expr)
-			require.NoError(t, err)
-			var types []*column.Type
-			if len(e.Columns()) > 0 {
-				types = append(types, mustType(t, tc.typ))
+			var typ *column.Type
+			if tc.typ != "" {
+				typ = mustType(t, tc.typ)
 			}
-			f, err := e.Bind(types)
-			require.NoError(t, err)
+			f := bindAll(t, tc.expr, typ)
 			v, err := f.Eval(minusOne, Record{})
 			require.NoError(t, err)
 			require.Equal(t, tc.want, v)

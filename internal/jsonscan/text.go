@@ -54,7 +54,7 @@ func unescaped(c byte) byte {
 	return c
 }
 
-// hexRune is the code unit of a \uXXXX escape.
+// hexRune is the code unit of a \u0041-like escape.
 func hexRune(s []byte) rune {
 	return rune(hexDigits[s[2]])<<12 | rune(hexDigits[s[3]])<<8 | rune(hexDigits[s[4]])<<4 | rune(hexDigits[s[5]])
 }
