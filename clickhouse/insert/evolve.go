@@ -35,8 +35,9 @@ func (a *AddColumns) allows(name string) bool {
 
 // evolution adds columns. All Writes share it.
 type evolution struct {
-	mu   sync.Mutex
-	next time.Time // no change before
+	mu      sync.Mutex
+	next    time.Time       // no change before
+	refused map[string]bool // names that a server did not take, which are not tried again
 }
 
 // maxNoticed bounds what is remembered of a batch that brings ever new members.
@@ -75,6 +76,7 @@ func (w *Writer) evolve(ctx context.Context, c *cut) bool {
 	}
 	e.next = time.Now().Add(w.opts.AddColumns.Interval)
 	names := slices.Sorted(maps.Keys(c.unknown))
+	names = slices.DeleteFunc(names, func(name string) bool { return e.refused[name] })
 	if room := w.opts.AddColumns.Max - len(c.target.layout.Table.Columns); len(names) > room {
 		w.log.Warn("table has as many columns as unknown_fields may give it, the others are ignored", "table", w.sink, "max", w.opts.AddColumns.Max, "ignored", names[max(room, 0):])
 		names = names[:max(room, 0)]
@@ -82,11 +84,12 @@ func (w *Writer) evolve(ctx context.Context, c *cut) bool {
 	if len(names) == 0 {
 		return false
 	}
-	err := w.addColumns(ctx, c.target.layout, names, c.unknown)
+	added, err := w.addAcceptable(ctx, c.target.layout, names, c.unknown)
 	if err != nil {
-		w.log.Warn("columns could not be added, their members are ignored", "table", w.sink, "columns", names, "error", err)
-	} else {
-		w.log.Info("columns added for unknown members", "table", w.sink, "columns", names)
+		w.log.Warn("columns could not be added, their members are ignored", "table", w.sink, "error", err)
+	}
+	if len(added) > 0 {
+		w.log.Info("columns added for unknown members", "table", w.sink, "columns", added)
 	}
 	if err := w.readAddedColumns(ctx); err != nil {
 		w.log.Warn("the table's columns could not be read", "table", w.sink, "error", err)
@@ -109,6 +112,42 @@ func (w *Writer) readAddedColumns(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// addAcceptable adds the columns with one change a table or, if a server refuses that, one by one: a name that it does not take must
+// not hold up the others. It returns the columns that all tables have now.
+func (w *Writer) addAcceptable(ctx context.Context, l *cluster.Layout, names []string, types map[string]string) (added []string, err error) {
+	err = w.addColumns(ctx, l, names, types)
+	if err == nil {
+		return names, nil
+	}
+	if !ch.IsException(err) || ch.IsErr(err, proto.ErrAccessDenied, proto.ErrReadonly) {
+		return nil, fmt.Errorf("columns %q: %w", names, err)
+	}
+	var refusals []error
+	for _, name := range names {
+		err := w.addColumns(ctx, l, []string{name}, types)
+		switch {
+		case err == nil:
+			added = append(added, name)
+			continue
+		case ch.IsException(err):
+			w.evolution.refuse(name)
+		}
+		refusals = append(refusals, fmt.Errorf("column %q of type %s: %w", name, types[name], err))
+	}
+	return added, errors.Join(refusals...)
+}
+
+// refuse remembers a name, so that it is asked for and complained of once in a Writer's life.
+func (e *evolution) refuse(name string) {
+	if len(e.refused) >= maxNoticed {
+		return
+	}
+	if e.refused == nil {
+		e.refused = map[string]bool{}
+	}
+	e.refused[name] = true
 }
 
 // addColumns changes the local tables first, and then the Distributed one: it must not promise what a shard does not have.

@@ -190,7 +190,7 @@ func rowFields() []*service.ConfigField {
 		service.NewStringAnnotatedEnumField(choFieldUnknownFields, map[string]string{
 			"ignore":     "They are passed over.",
 			"reject":     "The row cannot be inserted.",
-			"add_column": "A Nullable column of a type that holds the value (a String for objects, and for arrays within eight others) is added to the local tables and to the Distributed one, within the bounds of `add_column`. It takes the privilege ALTER ADD COLUMN.",
+			"add_column": "A Nullable column of a type that holds the value (a String for objects, and for arrays within eight others) is added to the local tables and to the Distributed one, within the bounds of `add_column`. A name that the server does not take is logged once and ignored from then on. It takes the privilege ALTER ADD COLUMN.",
 		}).Description("What to do with members that no column takes.").Default("ignore"),
 		service.NewObjectField(choFieldAddColumn,
 			service.NewStringListField(choFieldInclude).Description("Regular expressions for the names of members that may become columns. Empty: all may.").Default([]any{}),

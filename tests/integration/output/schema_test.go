@@ -70,6 +70,25 @@ func TestColumnsAreAddedWithinTheirBounds(t *testing.T) {
 	requireAll(t, db, 2)
 }
 
+// A server does not take every name; the others get their columns all the same.
+func TestANameThatIsRefusedHoldsUpNoOther(t *testing.T) {
+	const reserved = "_row_exists"
+	db := small(t)
+	w := open(t, db, func(o *insert.Options) {
+		o.UnknownFields, o.AddColumns = column.Report, &insert.AddColumns{Max: 100}
+	})
+	tries := func() string {
+		servers.Servers[0].Exec(t, "SYSTEM FLUSH LOGS")
+		return servers.Servers[0].Value(t, "SELECT count() FROM system.query_log WHERE type != 'QueryStart' AND query_kind = 'Alter' AND query LIKE '%"+db+"%"+reserved+"%'")
+	}
+	write(t, w, documents{`{"id":1,"city":"Ulm","_row_exists":1,"age":7}`})
+	write(t, w, documents{`{"id":2,"city":"Bonn","_row_exists":1,"zip":"53111"}`})
+	require.Equal(t, [][]string{{"1", "Ulm", "7", ""}, {"2", "Bonn", "-1", "53111"}},
+		servers.Servers[0].Query(t, "SELECT id, city, ifNull(age, -1), ifNull(zip, '') FROM "+db+".events ORDER BY id"))
+	require.Equal(t, "2", tries(), "with the others, and alone, but not for the second batch")
+	requireAll(t, db, 2)
+}
+
 func TestUnknownMembersAreRejected(t *testing.T) {
 	db := small(t)
 	w := open(t, db, func(o *insert.Options) { o.UnknownFields = column.Reject })
