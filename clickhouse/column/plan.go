@@ -228,3 +228,14 @@ func (p *Plan) Columns() []string {
 	}
 	return names
 }
+
+// Omitted returns the names of the columns that a mask of Reader.Omitted stands for.
+func (p *Plan) Omitted(mask uint64) []string {
+	var names []string
+	for _, i := range p.server {
+		if p.fields[i].omit&mask != 0 {
+			names = append(names, p.fields[i].name)
+		}
+	}
+	return names
+}

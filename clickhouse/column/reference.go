@@ -44,6 +44,8 @@ in every wrapper). Values that an earlier processor left as Go values follow the
 - A missing field takes the column's ` + "`DEFAULT`" + `; without one NULL where the column is Nullable, or else the type's own default: 0, an empty string, the
   epoch, the lowest value of an Enum. So does a ` + "`null`" + ` in a column that is not Nullable; within arrays, maps and tuples it is the type's own default.
 - Rows without a field whose ` + "`DEFAULT`" + ` depends on other columns, or differs from row to row, are inserted without the column, and the server fills it in.
+  Rows that leave out different sets of such columns go into different blocks; where these become many, the log says so once. ` + "`columns`" + ` with ` + "`skip: true`" + `
+  leaves a column to the server always.
 - Of a member that stands twice the last one counts, unless duplicates are rejected.
 - A column whose name has dots, ` + "`n.a`" + `, takes the member called so, or else member ` + "`a`" + ` of the object ` + "`n`" + `; an Array also takes the members ` + "`a`" + ` of an array
   ` + "`n`" + ` of objects. A column configured with ` + "`from: 'a.b[0].c'`" + ` takes what stands there and nothing else.

@@ -42,11 +42,17 @@ type cutter struct {
 	reader *column.Reader // of the record at hand
 	window *window
 	cut    *cut
-	open   [][]*part // by shard: the parts still taking rows, one for each set of omitted columns
+	open   []openParts // by shard
 	count  []int     // by shard: parts begun
 	keys   []column.Value
 	change *expander // nil where a record is a row
 	filled []*part   // for each row of the record at hand
+}
+
+// openParts are a shard's blocks that still take rows, one for each set of omitted columns.
+type openParts struct {
+	last *part // that took a row; most often there is no other
+	all  map[uint64]*part
 }
 
 // cut reads the records that are not settled yet. Records that cannot be read are rejected on the way.
@@ -62,7 +68,7 @@ func (w *Writer) cut(j *job, t *target) (*cut, error) {
 	c := &cutter{
 		w: w, j: j, t: t, router: router, window: t.takeWindow(),
 		cut:  &cut{target: t, byShard: make([][]*part, shards)},
-		open: make([][]*part, shards), count: make([]int, shards), keys: make([]column.Value, len(t.keys)),
+		open: make([]openParts, shards), count: make([]int, shards), keys: make([]column.Value, len(t.keys)),
 	}
 	j.router = router
 	c.reader = c.window.readers[0]
@@ -163,18 +169,51 @@ func read(r *column.Reader, rec *Record) error {
 
 // part finds the block that takes rows of this shard and set of omitted columns.
 func (c *cutter) part(shard int, omitted uint64) *part {
-	for _, p := range c.open[shard] {
-		if p.omitted == omitted {
-			return p
-		}
+	open := &c.open[shard]
+	if open.last != nil && open.last.omitted == omitted {
+		return open.last
 	}
+	p := open.all[omitted]
+	if p == nil {
+		p = c.begin(shard, omitted)
+	}
+	open.last = p
+	return p
+}
+
+// begin makes another block of a shard.
+func (c *cutter) begin(shard int, omitted uint64) *part {
 	p := c.t.takePart(omitted)
 	p.shard = shard
 	p.name = c.j.naming.block(shard, omitted, c.j.cuts, c.count[shard])
 	c.count[shard]++
-	c.open[shard] = append(c.open[shard], p)
+	open := &c.open[shard]
+	if open.all == nil {
+		open.all = map[uint64]*part{}
+	}
+	open.all[omitted] = p
 	c.cut.parts = append(c.cut.parts, p)
+	if len(open.all) == manySets {
+		c.complain(open)
+	}
 	return p
+}
+
+// manySets is how many blocks of one shard, for no other reason than different columns left out, are worth a word.
+const manySets = 16
+
+// complain says once what makes the many small blocks, which a MergeTree table has to merge again.
+func (c *cutter) complain(open *openParts) {
+	c.w.manyBlocks.Do(func() {
+		var either, all uint64
+		all--
+		for omitted := range open.all {
+			either |= omitted
+			all &= omitted
+		}
+		c.w.log.Warn("rows leave out these columns in many combinations, and each goes into a block of its own, since only the server can work out their DEFAULT: fill them in, give them constant defaults, or leave them to the server with `columns` and `skip`",
+			"table", c.w.sink, "columns", c.t.plan.Omitted(either&^all), "blocks", len(open.all))
+	})
 }
 
 // sizeError is ErrTooLarge with what was too large.
@@ -209,12 +248,10 @@ func (c *cutter) bound(p *part) error {
 
 // close makes the next row for a part's shard begin another one.
 func (c *cutter) close(p *part) {
-	open := c.open[p.shard]
-	for i := range open {
-		if open[i] == p {
-			c.open[p.shard] = append(open[:i], open[i+1:]...)
-			return
-		}
+	open := &c.open[p.shard]
+	delete(open.all, p.omitted)
+	if open.last == p {
+		open.last = nil
 	}
 }
 

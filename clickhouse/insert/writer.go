@@ -37,6 +37,7 @@ type Writer struct {
 	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
 	evolution      evolution
+	manyBlocks     sync.Once
 	unfinished     unfinished
 	collapsingOnce sync.Once // a warning
 

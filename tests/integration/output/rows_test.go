@@ -1,7 +1,10 @@
 package output
 
 import (
+	"bytes"
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -107,4 +110,36 @@ func TestEqualBatchesAreTwoBatches(t *testing.T) {
 	rows, distinct := count(t, db)
 	require.Equal(t, "200", rows, "the second batch was taken for a repetition of the first")
 	require.Equal(t, "100", distinct)
+}
+
+// Each set of columns that is left to the server is a block of its own, and what makes many of them is said once.
+func TestRowsLeaveOutDefaultsInEveryCombination(t *testing.T) {
+	const optional = 5
+	columns := "id UInt64"
+	for k := range optional {
+		columns += fmt.Sprintf(", c%d UInt64 DEFAULT id + %d", k, 1000*k)
+	}
+	columns += ", always UInt64 DEFAULT id * 2"
+	db := tablesOf(t, columns, "id")
+	var log bytes.Buffer
+	w := open(t, db, func(o *insert.Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	var docs documents
+	for id := range 640 {
+		doc := fmt.Sprintf(`{"id":%d`, id)
+		for k := range optional {
+			if id>>k&1 == 1 {
+				doc += fmt.Sprintf(`,"c%d":7`, k)
+			}
+		}
+		docs = append(docs, doc+"}")
+	}
+	require.Equal(t, 640, write(t, w, docs).Inserted)
+	for k := range optional {
+		require.Equal(t, "0", servers.Servers[0].Value(t, fmt.Sprintf(
+			"SELECT countIf(c%[1]d != if(bitTest(id, %[1]d), 7, id + %[2]d) OR always != id * 2) FROM %[3]s.events", k, 1000*k, db)))
+	}
+	requireAll(t, db, 640)
+	write(t, w, docs[:64])
+	require.Equal(t, 1, strings.Count(log.String(), "in many combinations"), log.String())
+	require.Contains(t, log.String(), `columns="[c0 c1 c2 c3 c4]"`, "not the one that all rows leave out")
 }
