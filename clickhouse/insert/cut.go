@@ -43,7 +43,7 @@ type cutter struct {
 	window *window
 	cut    *cut
 	open   []openParts // by shard
-	count  []int     // by shard: parts begun
+	count  []int       // by shard: parts begun
 	keys   []column.Value
 	change *expander // nil where a record is a row
 	filled []*part   // for each row of the record at hand
