@@ -1,12 +1,20 @@
 package dimensionjoin
 
-import "context"
+import (
+	"context"
+	"time"
+)
+
+// farewell is how long the server has to take part in an orderly end. One that is silent keeps nobody waiting after that.
+const farewell = time.Second
 
 // Close stops the work in the background. It is called with a context that never ends.
 func (p *processor) Close(context.Context) error {
 	if p.closed.Swap(true) {
 		return nil
 	}
+	defer p.connections.close()
+	defer time.AfterFunc(farewell, p.connections.close).Stop()
 	if p.inspector != nil {
 		p.inspector.close()
 	}

@@ -23,15 +23,16 @@ func init() {
 
 // processor is dimension_join.
 type processor struct {
-	joiner    *lookup.Joiner
-	db        *sql.DB
-	store     *cache.Store
-	mappings  []*bloblang.Executor
-	metrics   *exporter
-	watcher   *watcher   // nil when the binlog is not followed
-	inspector *inspector // nil without an inspect_address
-	scratch   sync.Pool  // of *scratch
-	closed    atomic.Bool
+	joiner      *lookup.Joiner
+	connections *connections
+	db          *sql.DB
+	store       *cache.Store
+	mappings    []*bloblang.Executor
+	metrics     *exporter
+	watcher     *watcher   // nil when the binlog is not followed
+	inspector   *inspector // nil without an inspect_address
+	scratch     sync.Pool  // of *scratch
+	closed      atomic.Bool
 }
 
 // scratch is what one batch needs, reused.
@@ -68,11 +69,13 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 	if err != nil {
 		return nil, err
 	}
+	open := newConnections()
+	s.source.Dial = open.dial
 	db, server, err := source.Open(s.source)
 	if err != nil {
 		return nil, err
 	}
-	p := &processor{db: db, mappings: s.mappings}
+	p := &processor{connections: open, db: db, mappings: s.mappings}
 	p.scratch.New = func() any { return &scratch{} }
 	if s.cacheLabel != "" {
 		p.store, err = cache.Shared(s.cacheLabel, s.cache)

@@ -26,7 +26,7 @@ func watch(joiner *lookup.Joiner, db *sql.DB, server *mysql.Config, serverID uin
 	w := &watcher{joiner: joiner, database: server.DBName}
 	config := binlog.Config{
 		Addr: server.Addr, User: server.User, Password: server.Passwd, ServerID: serverID, Logger: log,
-		TLS: server.TLS, TLSOptional: server.AllowFallbackToPlaintext,
+		TLS: server.TLS, TLSOptional: server.AllowFallbackToPlaintext, Dial: server.DialFunc,
 	}
 	for _, t := range joiner.Watched() {
 		if t.Database == "" {

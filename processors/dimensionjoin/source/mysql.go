@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type Options struct {
 	DSN            string // of go-sql-driver/mysql
 	MaxConnections int
 	DialTimeout    time.Duration
+	Dial           func(ctx context.Context, network, addr string) (net.Conn, error) // nil is the system's
 }
 
 // longestSilence is how long a server may take to send something that was asked for.
@@ -39,6 +41,7 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	cfg.MultiStatements = false
 	cfg.Logger = &mysql.NopLogger{} // what matters comes back as an error
 	cfg.Collation = ""
+	cfg.DialFunc = o.Dial
 	if err := cfg.Apply(mysql.Charset("utf8mb4", "")); err != nil {
 		return nil, nil, fmt.Errorf("applying the connection's character set: %w", err)
 	}

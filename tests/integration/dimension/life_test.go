@@ -72,9 +72,9 @@ cache_label: %s
 dimensions: [ { name: lab, table: lab, key: { k: this.%s }, target: %q } ]
 cache: { max_rows: %d }
 `
-	first := joinWith(t, through(t, between.Addr()), fmt.Sprintf(yaml, t.Name(), "k", "", 1000))
-	second := joinWith(t, through(t, between.Addr()), fmt.Sprintf(yaml, t.Name(), "other", "", 1000))
-	nested := joinWith(t, through(t, between.Addr()), fmt.Sprintf(yaml, t.Name(), "k", "row", 1000))
+	first := joinWith(t, through(t, server, between.Addr()), fmt.Sprintf(yaml, t.Name(), "k", "", 1000))
+	second := joinWith(t, through(t, server, between.Addr()), fmt.Sprintf(yaml, t.Name(), "other", "", 1000))
+	nested := joinWith(t, through(t, server, between.Addr()), fmt.Sprintf(yaml, t.Name(), "k", "row", 1000))
 	require.Equal(t, []string{`{"k":1,"v":10}`}, run(t, first, `{"k":1}`))
 	require.Equal(t, []string{`{"other":3,"v":null}`}, run(t, second, `{"other":3}`), "its schema is read")
 	require.Equal(t, []string{`{"k":2,"row":{"v":20}}`}, run(t, nested, `{"k":2}`), "other rows under the same label")

@@ -17,8 +17,8 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-// through is the DSN of the shared server by way of a proxy.
-func through(t testing.TB, addr string) string {
+// through is the DSN of a server by way of a proxy.
+func through(t testing.TB, server *services.MySQL, addr string) string {
 	t.Helper()
 	cfg, err := mysql.ParseDSN(server.DSN())
 	require.NoError(t, err)
@@ -62,7 +62,7 @@ dimensions: [ { name: s, table: s, key: { k: this.k }, load: %s } ]
 func TestContextEndsTheWait(t *testing.T) {
 	closed := proxy.Run(t, server.Addr())
 	closed.Set(proxy.Refuse)
-	p := joinWith(t, through(t, closed.Addr()), `
+	p := joinWith(t, through(t, server, closed.Addr()), `
 dsn: "$DSN"
 dimensions: [ { name: s, table: s, key: { k: this.k } } ]
 `)
@@ -101,7 +101,7 @@ cache: { ttl: 50ms, refresh_after: 0s, missing_ttl: 50ms, max_stale: 1h, jitter:
 func TestSilentServer(t *testing.T) {
 	server.Exec(t, `CREATE OR REPLACE TABLE silent (k INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO silent VALUES (1,'one'), (2,'two')`)
 	between := proxy.Run(t, server.Addr())
-	p := joinWith(t, through(t, between.Addr()), `
+	p := joinWith(t, through(t, server, between.Addr()), `
 dsn: "$DSN"
 query_timeout: 200ms
 dimensions: [ { name: s, table: silent, key: { k: this.k } } ]
@@ -127,7 +127,7 @@ func TestSlowAndCut(t *testing.T) {
 	server.Exec(t, `CREATE OR REPLACE TABLE slow (k INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO slow VALUES `+strings.Join(values, ","))
 	between := proxy.Run(t, server.Addr())
 	between.Delay(time.Millisecond)
-	p := joinWith(t, through(t, between.Addr()), `
+	p := joinWith(t, through(t, server, between.Addr()), `
 dsn: "$DSN"
 max_keys_per_query: 100
 backoff: { initial_interval: 10ms, max_interval: 50ms }

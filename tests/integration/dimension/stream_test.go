@@ -56,7 +56,7 @@ func TestNothingPassesUnjoined(t *testing.T) {
 dimension_join:
   dsn: %q
   dimensions: [ { name: pass, table: pass, key: { k: this.k } } ]
-`, through(t, closed.Addr()))
+`, through(t, server, closed.Addr()))
 	batch := func() service.MessageBatch { return service.MessageBatch{service.NewMessage([]byte(`{"k":1}`))} }
 
 	t.Run("stopped", func(t *testing.T) {
