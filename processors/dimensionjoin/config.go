@@ -102,10 +102,10 @@ func Spec() *service.ConfigSpec {
 				service.NewDurationField(djFieldBackoffMax).Description("The longest pause.").Default("10s"),
 			).Description("The pauses between attempts while a batch waits for the server.").Advanced(),
 			service.NewStringField(djFieldCacheLabel).
-				Description("Processors of one process with the same label share one cache, and the rows of dimensions that they configure alike. Their `cache` settings have to be the same.").
+				Description("Processors of one process with the same label share one cache, and the rows of dimensions that they configure alike and read alike: as the same user, from the same server and database, with the same session variables in `dsn`. Their `cache` settings have to be the same.").
 				Default("").Advanced(),
 			service.NewStringField(djFieldSnapshot).
-				Description("A file that the cache is saved to when the processor stops, and loaded from when it starts. Rows of a dimension whose schema has changed meanwhile are left out. With `binlog` enabled, loaded rows are read again when they are wanted, and served only if the server does not answer.").
+				Description("A file that the cache is saved to when the processor stops, and loaded from when it starts. Rows of a dimension whose schema has changed meanwhile, or that another user read, are left out. With `binlog` enabled, loaded rows are read again when they are wanted, and served only if the server does not answer.").
 				Default("").Advanced(),
 			service.NewStringField(djFieldInspectAddress).
 				Description("Where `connect dimension inspect` reaches the running processor, such as `127.0.0.1:4196`. Anyone who can connect there can read cached rows. Empty is nowhere.").

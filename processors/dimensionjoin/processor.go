@@ -86,7 +86,7 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 		db.Close()
 		return nil, fmt.Errorf("%s: %w", djFieldCache, err)
 	}
-	s.join.Server = server.Addr + "/" + server.DBName
+	s.join.Session = source.Session(server)
 	s.join.Logger = benthoslog.New(res.Logger())
 	if p.joiner, err = lookup.New(s.join, db, p.store); err != nil {
 		p.store.Close()

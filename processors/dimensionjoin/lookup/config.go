@@ -85,9 +85,10 @@ type Config struct {
 	// rows read from it only stand in for a server that does not answer: changes since they were saved would go unnoticed.
 	Snapshot      string
 	SnapshotStale bool
-	// Server names the database server, to tell apart dimensions of the same name in a shared cache.
-	Server string
-	Logger *slog.Logger
+	// Session names all that rows depend on besides the dimension, the server and the account among it: dimensions of the same name, in a
+	// shared cache or a snapshot, may be other ones to another session.
+	Session string
+	Logger  *slog.Logger
 }
 
 func (c *Config) validate() error {

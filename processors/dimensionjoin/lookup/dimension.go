@@ -48,7 +48,7 @@ func (j *Joiner) describe(ctx context.Context, d *dimension) (planDim, error) {
 		return planDim{}, err
 	}
 	p := planDim{dimension: d, schema: schema, missing: schema.Null}
-	p.identity = fmt.Sprintf("%s|%s|%016x", j.config.Server, d.Source.Name, schema.Digest)
+	p.identity = fmt.Sprintf("%s|%s|%016x", j.config.Session, d.Source.Name, schema.Digest)
 	p.view = j.store.View(p.identity, d.Source.AsOf != nil)
 	if d.OnMissing == DefaultOnMissing {
 		if p.missing, err = defaults(d, schema); err != nil {

@@ -66,6 +66,12 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	return db, cfg, nil
 }
 
+// Session names what the rows that a query returns depend on besides the query: who asks which server, in which database, with which
+// session variables. Two connections of one name see the same.
+func Session(c *mysql.Config) string {
+	return fmt.Sprintf("%q@%s(%s)/%q %q %q", c.User, c.Net, c.Addr, c.DBName, c.Params, c.ConnectionAttributes)
+}
+
 // Source reads one dimension. It is safe for concurrent use.
 type Source struct {
 	cfg Config

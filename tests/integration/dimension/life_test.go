@@ -2,6 +2,7 @@ package dimension
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
 	"github.com/urfave/cli/v2"
@@ -86,6 +88,39 @@ cache: { max_rows: %d }
 	require.NoError(t, err)
 	_, err = dimensionjoin.New(conf, service.MockResources())
 	require.ErrorContains(t, err, "already in use with other settings")
+}
+
+// What another user, another database or other session variables may see otherwise is not shared.
+func TestCacheLabelOfOtherSessions(t *testing.T) {
+	server.Exec(t, `
+		CREATE OR REPLACE TABLE owned (owner VARCHAR(20), k INT, d DATE, PRIMARY KEY (owner, k));
+		INSERT INTO owned VALUES ('ann', 1, '2026-05-01'), ('bob', 1, '2026-10-01');
+		CREATE OR REPLACE SQL SECURITY INVOKER VIEW visible AS
+			SELECT k, owner, MONTHNAME(d) AS month FROM owned WHERE owner = SUBSTRING_INDEX(USER(), '@', 1);
+		CREATE DATABASE IF NOT EXISTS elsewhere;
+		CREATE OR REPLACE TABLE elsewhere.visible (k INT PRIMARY KEY, owner VARCHAR(20), month VARCHAR(9));
+		INSERT INTO elsewhere.visible SELECT k, 'nobody', 'no month' FROM owned WHERE owner = 'ann'`)
+	for _, user := range []string{"ann", "bob"} {
+		server.Exec(t, fmt.Sprintf(`CREATE OR REPLACE USER %s@'127.0.0.1' IDENTIFIED BY 'secret'; GRANT SELECT ON *.* TO %[1]s@'127.0.0.1'`, user))
+	}
+	dsn := func(user, database, variables string) string {
+		cfg, err := mysql.ParseDSN(server.DSN())
+		require.NoError(t, err)
+		return fmt.Sprintf("%s:secret@tcp(%s)/%s?%s", user, cfg.Addr, cmp.Or(database, cfg.DBName), variables)
+	}
+	for _, session := range []struct{ dsn, want string }{
+		{dsn("ann", "", ""), `{"k":1,"owner":"ann","month":"May"}`},
+		{dsn("bob", "", ""), `{"k":1,"owner":"bob","month":"October"}`},
+		{dsn("bob", "", "lc_time_names=%27de_DE%27"), `{"k":1,"owner":"bob","month":"Oktober"}`},
+		{dsn("bob", "elsewhere", ""), `{"k":1,"owner":"nobody","month":"no month"}`},
+	} {
+		p := joinWith(t, session.dsn, fmt.Sprintf(`
+dsn: "$DSN"
+cache_label: %s
+dimensions: [ { name: visible, query: "SELECT k, owner, month FROM visible WHERE k IN {keys}", key: { k: this.k } } ]
+`, t.Name()))
+		require.Equal(t, []string{session.want}, run(t, p, `{"k":1}`), session.dsn)
+	}
 }
 
 func TestInspect(t *testing.T) {
