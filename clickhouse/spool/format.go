@@ -34,7 +34,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Header struct {
 	Database string `json:"database"`
 	Table    string `json:"table"` // the local table
-	Shard    int    `json:"shard"` // index from 0, in the layout
+	Shard    int    `json:"shard"` // index from 0, in the layout; users are shown shard_num, which counts from 1
 	Layout   []byte `json:"layout"`
 	// Cluster is its name in system.clusters; Shards are the replicas of each shard, where there was no such name.
 	Cluster  string     `json:"cluster,omitempty"`

@@ -89,19 +89,28 @@ func entries(c *cli.Context) ([]spool.Entry, error) {
 	return out, nil
 }
 
-// row is a block in JSON.
+// row is a file in JSON.
 type row struct {
-	File   string        `json:"file"`
-	Bytes  int64         `json:"bytes"`
-	Header *spool.Header `json:"block,omitempty"`
-	Result string        `json:"result,omitempty"`
-	Error  string        `json:"error,omitempty"`
+	File   string `json:"file"`
+	Bytes  int64  `json:"bytes"`
+	Block  *block `json:"block,omitempty"`
+	Result string `json:"result,omitempty"`
+	Error  string `json:"error,omitempty"`
 }
+
+// block is a header as it is shown, with the shard's number in place of its index in the layout.
+type block struct {
+	spool.Header
+	Shard int `json:"shard"`
+}
+
+// shardNum is what ClickHouse calls a shard: system.clusters counts them from 1.
+func shardNum(h spool.Header) int { return h.Shard + 1 }
 
 func newRow(e spool.Entry, result string, err error) row {
 	r := row{File: e.Path, Bytes: e.Bytes, Result: result}
 	if e.Err == nil {
-		r.Header = &e.Header
+		r.Block = &block{e.Header, shardNum(e.Header)}
 	}
 	if err == nil {
 		err = e.Err
@@ -139,7 +148,7 @@ func spoolList(c *cli.Context) error {
 			continue
 		}
 		h := e.Header
-		fmt.Fprintf(w, "%s\t%s.%s\t%d\t%d\t%s\t%s\t%t\t%s\n", filepath.Base(e.Path), h.Database, h.Table, h.Shard+1, h.Rows,
+		fmt.Fprintf(w, "%s\t%s.%s\t%d\t%d\t%s\t%s\t%t\t%s\n", filepath.Base(e.Path), h.Database, h.Table, shardNum(h), h.Rows,
 			humanize.IBytes(uint64(e.Bytes)), h.Written.Format(time.RFC3339), h.MayHaveLanded(), shortened(h.Reason))
 	}
 	return w.Flush()
@@ -189,7 +198,7 @@ func describe(out io.Writer, e spool.Entry, err error) {
 	for _, line := range [][2]string{
 		{"table", h.Database + "." + h.Table},
 		{"cluster", h.Cluster},
-		{"shard", fmt.Sprint(h.Shard + 1)},
+		{"shard", fmt.Sprint(shardNum(h))},
 		{"replica", h.Replica},
 		{"name", h.Name},
 		{"rows", fmt.Sprint(h.Rows)},

@@ -123,6 +123,8 @@ is all that there are.
 ### Metrics
 
 ` + "`clickhouse_native_rows_total`, `_bytes_total`, `_blocks_total`, `_insert_latency_ns`" + ` and ` + "`_spooled_rows_total`" + ` per shard; ` + "`_retries_total`" + ` per shard and action; ` + "`_rejected_rows_total`" + `.
+
+Shards are numbered as ` + "`shard_num`" + ` of ` + "`system.clusters`" + ` numbers them, from 1: in metrics, messages, alerts, and what ` + "`connect clickhouse spool`" + ` shows.
 `
 
 func serverFields() []*service.ConfigField {

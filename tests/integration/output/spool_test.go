@@ -2,6 +2,7 @@ package output
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -47,6 +48,7 @@ func TestSpooledBlocksAreReplayedOnce(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, listed, db+".events_local")
 	require.Contains(t, listed, "broken.chspool")
+	requireShardTwo(t, dir, files[0])
 	shown, err := command(t, "spool", "show", files[0])
 	require.NoError(t, err)
 	require.Contains(t, shown, "column")
@@ -71,6 +73,31 @@ func TestSpooledBlocksAreReplayedOnce(t *testing.T) {
 	listed, err = command(t, "spool", "list", "--path", dir)
 	require.NoError(t, err)
 	require.Contains(t, listed, "empty")
+}
+
+// requireShardTwo checks that the block of the second shard is said to be of shard 2, as ClickHouse would, wherever it is shown.
+func requireShardTwo(t *testing.T, dir, file string) {
+	t.Helper()
+	require.Contains(t, filepath.Base(file), "-shard2-")
+	listed, err := command(t, "spool", "list", "--path", dir)
+	require.NoError(t, err)
+	require.Regexp(t, `events_local +2 `, listed)
+	shown, err := command(t, "spool", "show", file)
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^  shard +2$`, shown)
+	for _, args := range [][]string{{"list", "--json", file}, {"show", "--json", file}} {
+		out, err := command(t, append([]string{"spool"}, args...)...)
+		require.NoError(t, err)
+		var row struct {
+			Block struct {
+				Shard int
+				Name  string
+			}
+		}
+		require.NoError(t, json.Unmarshal([]byte(out), &row), out)
+		require.Equal(t, 2, row.Block.Shard)
+		require.Contains(t, row.Block.Name, "/2/", "as in its name")
+	}
 }
 
 // A block that landed and was spooled because the reply never came.
