@@ -56,21 +56,21 @@ func TestARecordIsRejectedWhole(t *testing.T) {
 			t.Run(name+"/"+string(mode.mode), func(t *testing.T) {
 				db := tables(t, mode.engine, ordered, sharding)
 				w := mustOpen(t, db, insert.Changes{Mode: mode.mode})
-				l := &ledger{intents: map[string]delivery.Prepared{}}
+				kafka := partition()
 				first := records{}
 				var want []string
 				for n := range tenants {
 					first.values = append(first.values, `{"op":"c","after":`+image(n, 1, "old", "1")+`}`)
 					want = append(want, fmt.Sprintf("%d|1|old|1|NULL", n))
 				}
-				write(t, w, first, l, false)
+				write(t, w, first, kafka, false)
 				moves := records{from: 100}
 				for n := range tenants {
 					moves.values = append(moves.values, update(n))
 				}
 				moves.values = append(moves.values, `{"op":"c","after":`+image(99, 9, "good", "3")+`}`)
 				for _, recovered := range []bool{false, true} {
-					result, err := w.Write(t.Context(), moves, l.lease(100, 100+int64(moves.Len()), recovered))
+					result, err := w.Write(t.Context(), moves, lease(kafka, moves, recovered))
 					require.NoError(t, err)
 					require.Len(t, result.Rejected, tenants)
 					require.Equal(t, append(append([]string(nil), want...), "99|9|good|3|NULL"), final(t, db), "half a change is in")
@@ -108,13 +108,10 @@ func TestARangeWhoseBlocksCannotBeNamedAgain(t *testing.T) {
 			w := mustOpen(t, db, insert.Changes{Mode: mode.mode})
 			events, left := history(5, 500)
 			r := tell(events, "debezium")
-			l := &ledger{intents: map[string]delivery.Prepared{}}
-			write(t, w, r, l, false)
-			for name, p := range l.intents {
-				p.Digest++ // as if the columns had changed since
-				l.intents[name] = p
-			}
-			result, err := w.Write(t.Context(), r, l.lease(0, int64(r.Len()), true))
+			kafka := partition()
+			write(t, w, r, kafka, false)
+			kafka.Change(func(p *delivery.Prepared) { p.Digest++ }) // as if the columns had changed since
+			result, err := w.Write(t.Context(), r, lease(kafka, r, true))
 			if mode.err != "" {
 				var permanent *insert.PermanentError
 				require.ErrorAs(t, err, &permanent)

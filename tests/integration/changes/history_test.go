@@ -14,7 +14,7 @@ import (
 
 	"github.com/benthos-clickhouse/connect/clickhouse/change"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
-	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 )
 
 // row is a row of the source table; its primary key is id, and that of the table in ClickHouse is (tenant, id).
@@ -207,7 +207,7 @@ func TestARandomHistoryEndsAsTheSourceDid(t *testing.T) {
 				db := tables(t, mode.engine, mode.order, sharding)
 				events, left := history(seed, changesInAll)
 				w := mustOpen(t, db, insert.Changes{Mode: mode.mode, Format: f})
-				l := &ledger{intents: map[string]delivery.Prepared{}}
+				kafka := partition()
 				random := rand.New(rand.NewPCG(seed, 3))
 				var sent []records
 				each(tell(events, format), seed, func(part records) { sent = append(sent, part) })
@@ -216,9 +216,9 @@ func TestARandomHistoryEndsAsTheSourceDid(t *testing.T) {
 					inFlight = 1 // it pairs rows in the order in which they come
 				}
 				for from := 0; from < len(sent); from += inFlight {
-					writeAll(t, w, sent[from:min(from+inFlight, len(sent))], l, false)
+					writeAll(t, w, sent[from:min(from+inFlight, len(sent))], kafka, false)
 					if random.IntN(3) == 0 { // a crash behind the insert: the same range again, in other hands
-						writeAll(t, w, sent[random.IntN(from+1):][:1], l, true)
+						writeAll(t, w, sent[random.IntN(from+1):][:1], kafka, true)
 					}
 				}
 				require.Equal(t, left, final(t, db))
@@ -245,12 +245,12 @@ func TestARandomHistoryEndsAsTheSourceDid(t *testing.T) {
 }
 
 // writeAll writes ranges side by side.
-func writeAll(t *testing.T, w *insert.Writer, parts []records, l *ledger, recovered bool) {
+func writeAll(t *testing.T, w *insert.Writer, parts []records, kafka *leases.Kafka, recovered bool) {
 	t.Helper()
 	var all errgroup.Group
 	for _, part := range parts {
 		all.Go(func() error {
-			result, err := w.Write(t.Context(), part, l.lease(part.from, part.from+int64(part.Len()), recovered))
+			result, err := w.Write(t.Context(), part, lease(kafka, part, recovered))
 			if err == nil && len(result.Rejected) > 0 {
 				err = &insert.RejectedError{Records: result.Rejected}
 			}
@@ -260,9 +260,9 @@ func writeAll(t *testing.T, w *insert.Writer, parts []records, l *ledger, recove
 	require.NoError(t, all.Wait())
 }
 
-func write(t *testing.T, w *insert.Writer, part records, l *ledger, recovered bool) {
+func write(t *testing.T, w *insert.Writer, part records, kafka *leases.Kafka, recovered bool) {
 	t.Helper()
-	result, err := w.Write(t.Context(), part, l.lease(part.from, part.from+int64(part.Len()), recovered))
+	result, err := w.Write(t.Context(), part, lease(kafka, part, recovered))
 	require.NoError(t, err)
 	require.Empty(t, result.Rejected)
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +18,8 @@ import (
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
-	"github.com/benthos-clickhouse/connect/delivery"
 	_ "github.com/benthos-clickhouse/connect/outputs/clickhouse"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
@@ -116,53 +115,16 @@ func (r records) slice(from, to int) records {
 	return r
 }
 
-// ledger stands for Kafka: the intents that survive a crash.
-type ledger struct {
-	mu      sync.Mutex
-	intents map[string]delivery.Prepared
-}
+// partition is one whose ranges nobody has written.
+func partition() *leases.Kafka { return leases.New("orders", 0) }
 
-// lease is one owner's right to a range.
-type lease struct {
-	ledger    *ledger
-	r         delivery.Range
-	recovered bool
-	age       time.Duration
-}
-
-func (l *ledger) lease(from, to int64, recovered bool) *lease {
-	return &lease{ledger: l, recovered: recovered, r: delivery.Range{Group: "g", Topic: "orders", TopicID: [16]byte{1}, From: from, To: to}}
-}
-
-func (l *lease) Range() delivery.Range             { return l.r }
-func (l *lease) Claim(string) (func(error), error) { return func(error) {}, nil }
-func (l *lease) Alive() error                      { return nil }
-func (l *lease) OnCommitted(func())                {}
-func (l *lease) Pinned(sink string) (delivery.Prepared, bool) {
-	l.ledger.mu.Lock()
-	defer l.ledger.mu.Unlock()
-	p, ok := l.ledger.intents[l.r.Name()+sink]
-	p.Recovered = l.recovered
-	p.At = p.At.Add(-l.age)
-	return p, ok
-}
-
-func (l *lease) Prepare(_ context.Context, sink string, intent delivery.Intent) (delivery.Prepared, error) {
-	l.ledger.mu.Lock()
-	defer l.ledger.mu.Unlock()
-	p := delivery.Prepared{Intent: intent, At: time.Now()}
-	l.ledger.intents[l.r.Name()+sink] = p
-	return p, nil
-}
-
-func (l *lease) LookUp(_ context.Context, sink string, _ time.Duration) (delivery.Prepared, error) {
-	l.ledger.mu.Lock()
-	p := l.ledger.intents[l.r.Name()+sink]
-	p.LookUp = true
-	l.ledger.intents[l.r.Name()+sink] = p
-	l.ledger.mu.Unlock()
-	p, _ = l.Pinned(sink)
-	return p, nil
+// lease is the right to write the records, of their first owner or of the next one.
+func lease(kafka *leases.Kafka, r records, recovered bool) *leases.Lease {
+	l := kafka.Lease(r.from, r.from+int64(r.Len()))
+	if recovered {
+		return l.Recover()
+	}
+	return l
 }
 
 // final are the rows that are left, in the order of their keys.

@@ -11,10 +11,11 @@ import (
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/proxy"
 )
 
-func writeRange(t *testing.T, w *insert.Writer, source insert.Source, l *lease) insert.Result {
+func writeRange(t *testing.T, w *insert.Writer, source insert.Source, l *leases.Lease) insert.Result {
 	t.Helper()
 	result, err := w.Write(t.Context(), source, l)
 	require.NoError(t, err)
@@ -24,18 +25,18 @@ func writeRange(t *testing.T, w *insert.Writer, source insert.Source, l *lease) 
 func TestARangeIsThereOnceHoweverOftenItIsWritten(t *testing.T) {
 	db := tables(t)
 	w := open(t, db)
-	kafka := newLedger()
-	l := kafka.lease(0, 1000)
+	kafka := partition()
+	l := kafka.Lease(0, 1000)
 	writeRange(t, w, rangeOf(0, 1000), l)
 	for range 3 {
-		l = l.recover()
+		l = l.Recover()
 		writeRange(t, open(t, db), rangeOf(0, 1000), l)
 	}
 	// The same range of another topic of the same name is another range.
-	other := newLedger().lease(0, 1000)
-	other.r.TopicID = [16]byte{2}
+	other := partition()
+	other.TopicID = [16]byte{2}
 	requireAll(t, db, 1000)
-	writeRange(t, w, rangeOf(0, 1000), other)
+	writeRange(t, w, rangeOf(0, 1000), other.Lease(0, 1000))
 	rows, _ := count(t, db)
 	require.Equal(t, "2000", rows)
 }
@@ -43,7 +44,7 @@ func TestARangeIsThereOnceHoweverOftenItIsWritten(t *testing.T) {
 func TestALeaseIsWrittenOnce(t *testing.T) {
 	db := tables(t)
 	w := open(t, db)
-	l := newLedger().lease(0, 100)
+	l := partition().Lease(0, 100)
 	writeRange(t, w, rangeOf(0, 100), l)
 	_, err := w.Write(t.Context(), rangeOf(0, 50), l)
 	require.ErrorIs(t, err, delivery.ErrAlreadyWritten)
@@ -53,8 +54,8 @@ func TestALeaseIsWrittenOnce(t *testing.T) {
 func TestAnOwnerThatLostItsRangeSendsNothing(t *testing.T) {
 	db := tables(t)
 	w := open(t, db)
-	l := newLedger().lease(0, 100)
-	l.lost = true
+	l := partition().Lease(0, 100)
+	l.Lose()
 	_, err := w.Write(t.Context(), rangeOf(0, 100), l)
 	require.ErrorIs(t, err, delivery.ErrLost)
 	requireAll(t, db, 0)
@@ -75,7 +76,7 @@ func TestTablesThatDoNotDeduplicateAreRefused(t *testing.T) {
 	_, err := insert.Open(t.Context(), insert.Options{Cluster: c, Delivery: insert.DeliveryExactlyOnce})
 	require.ErrorContains(t, err, "ALTER TABLE `"+db+"`.`events_local` MODIFY SETTING non_replicated_deduplication_window")
 	w := open(t, db)
-	_, err = w.Write(t.Context(), rangeOf(0, 10), newLedger().lease(0, 10))
+	_, err = w.Write(t.Context(), rangeOf(0, 10), partition().Lease(0, 10))
 	require.ErrorContains(t, err, "MODIFY SETTING", "under auto the first range asks")
 	requireAll(t, db, 0)
 }
@@ -90,9 +91,9 @@ func TestAnInterruptedRangeIsCompleted(t *testing.T) {
 				}
 			}
 			proxies, w := through(t, db, change)
-			kafka := newLedger()
-			writeRange(t, w, rangeOf(5000, 5100), kafka.lease(5000, 5100))
-			l := kafka.lease(0, 1000)
+			kafka := partition()
+			writeRange(t, w, rangeOf(5000, 5100), kafka.Lease(5000, 5100))
+			l := kafka.Lease(0, 1000)
 			proxies[1].Set(proxy.Refuse)
 			proxies[1].Cut()
 			_, err := w.Write(t.Context(), rangeOf(0, 1000), l)
@@ -101,7 +102,7 @@ func TestAnInterruptedRangeIsCompleted(t *testing.T) {
 			rows, _ := count(t, db)
 			require.NotEqual(t, "100", rows, "the other shard has its rows")
 
-			writeRange(t, open(t, db, change), rangeOf(0, 1000), l.recover())
+			writeRange(t, open(t, db, change), rangeOf(0, 1000), l.Recover())
 			requireAll(t, db, 1100)
 		})
 	}
@@ -110,8 +111,8 @@ func TestAnInterruptedRangeIsCompleted(t *testing.T) {
 func TestARangeWhoseCutChangedIsLookedUp(t *testing.T) {
 	db := tables(t)
 	change := func(o *insert.Options) { o.Columns = provenance }
-	kafka := newLedger()
-	l := kafka.lease(0, 1000)
+	kafka := partition()
+	l := kafka.Lease(0, 1000)
 	writeRange(t, open(t, db, change), rangeOf(0, 1000), l)
 
 	// A join that answered otherwise moves rows to other shards; the last 10 rows are new to the table.
@@ -120,21 +121,21 @@ func TestARangeWhoseCutChangedIsLookedUp(t *testing.T) {
 		changed.documents[i] = fmt.Sprintf(`{"id":%d,"user_id":%d}`, i, i*31)
 	}
 	servers.Exec(t, "DELETE FROM "+db+".events_local WHERE id >= 990")
-	result := writeRange(t, open(t, db, change), changed, l.recover())
+	result := writeRange(t, open(t, db, change), changed, l.Recover())
 	require.Equal(t, 1000, result.Inserted)
 	requireAll(t, db, 1000)
 }
 
 func TestARangeWhoseCutChangedStopsWithoutProvenance(t *testing.T) {
 	db := tables(t)
-	kafka := newLedger()
-	l := kafka.lease(0, 10)
+	kafka := partition()
+	l := kafka.Lease(0, 10)
 	writeRange(t, open(t, db), rangeOf(0, 10), l)
 	changed := rangeOf(0, 10)
 	for i := range changed.documents {
 		changed.documents[i] = fmt.Sprintf(`{"id":%d,"user_id":%d}`, i, i*31+5)
 	}
-	_, err := open(t, db).Write(t.Context(), changed, l.recover())
+	_, err := open(t, db).Write(t.Context(), changed, l.Recover())
 	require.ErrorIs(t, err, insert.ErrCutChanged)
 	var permanent *insert.PermanentError
 	require.ErrorAs(t, err, &permanent)
@@ -144,14 +145,14 @@ func TestARangeWhoseCutChangedStopsWithoutProvenance(t *testing.T) {
 
 func TestRowsAtFaultAreFoundBesideTheTable(t *testing.T) {
 	db := tables(t)
-	kafka := newLedger()
-	l := kafka.lease(0, 500)
+	kafka := partition()
+	l := kafka.Lease(0, 500)
 	source := rangeOf(0, 500)
 	source.documents[7] = `{"id":7,"user_id":7,"price":-1}`
 	source.documents[8] = `{`
 	result := writeRange(t, open(t, db), source, l)
 	require.Equal(t, []int{7, 8}, indexes(result.Rejected))
-	result = writeRange(t, open(t, db), source, l.recover())
+	result = writeRange(t, open(t, db), source, l.Recover())
 	require.Equal(t, []int{7, 8}, indexes(result.Rejected), "dead letters may repeat")
 	requireAll(t, db, 498)
 }
@@ -159,7 +160,7 @@ func TestRowsAtFaultAreFoundBesideTheTable(t *testing.T) {
 func TestARangeThatIsTooLargeIsRefused(t *testing.T) {
 	db := tables(t)
 	w := open(t, db, func(o *insert.Options) { o.MaxBlockRows = 100 })
-	_, err := w.Write(t.Context(), rangeOf(0, 1000), newLedger().lease(0, 1000))
+	_, err := w.Write(t.Context(), rangeOf(0, 1000), partition().Lease(0, 1000))
 	require.ErrorIs(t, err, insert.ErrTooLarge)
 	requireAll(t, db, 0)
 }
@@ -178,7 +179,7 @@ func TestABlockArrivesAsOne(t *testing.T) {
 	cfg := settings(db, "events")
 	cfg.Replicas = cluster.PolicyInOrder
 	w := openOn(t, cfg, func(o *insert.Options) { o.MaxBlockRows = 2 * rows })
-	writeRange(t, w, records{docs, 0}, newLedger().lease(0, rows))
+	writeRange(t, w, records{docs, 0}, partition().Lease(0, rows))
 	require.Equal(t, fmt.Sprint(rows), servers.Servers[0].Value(t, "SELECT count() FROM "+db+".events_local"))
 	require.Equal(t, "1", servers.Servers[0].Value(t, "SELECT count() FROM system.parts WHERE database = '"+db+"'"))
 }
@@ -187,8 +188,8 @@ func TestABlockArrivesAsOne(t *testing.T) {
 func TestARestartUnderARange(t *testing.T) {
 	db := tables(t)
 	proxies, w := through(t, db, withProvenance, func(o *insert.Options) { o.Retries.MaxAttempts = 200 })
-	kafka := newLedger()
-	writeRange(t, w, rangeOf(0, 100), kafka.lease(0, 100))
+	kafka := partition()
+	writeRange(t, w, rangeOf(0, 100), kafka.Lease(0, 100))
 	var once sync.Once
 	lost := make(chan struct{})
 	requests := 0
@@ -201,7 +202,7 @@ func TestARestartUnderARange(t *testing.T) {
 	})
 	done := make(chan error, 1)
 	go func() {
-		_, err := w.Write(context.WithoutCancel(t.Context()), rangeOf(100, 1100), kafka.lease(100, 1100))
+		_, err := w.Write(context.WithoutCancel(t.Context()), rangeOf(100, 1100), kafka.Lease(100, 1100))
 		done <- err
 	}()
 	select {

@@ -12,35 +12,36 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 )
 
 // messages are a range as kafka_exactly_once hands it over, one record each.
-func messages(t *testing.T, l *lease, docs documents) service.MessageBatch {
+func messages(t *testing.T, l *leases.Lease, docs documents) service.MessageBatch {
 	t.Helper()
 	ctx := delivery.NewContext(t.Context(), l)
 	out := make(service.MessageBatch, len(docs))
 	for i, d := range docs {
 		out[i] = service.NewMessageWithContext(ctx, []byte(d))
-		out[i].MetaSetMut("kafka_offset", int(l.r.From)+i)
-		out[i].MetaSetMut("kafka_topic", l.r.Topic)
-		out[i].MetaSetMut("kafka_partition", int(l.r.Partition))
+		out[i].MetaSetMut("kafka_offset", int(l.Range().From)+i)
+		out[i].MetaSetMut("kafka_topic", l.Range().Topic)
+		out[i].MetaSetMut("kafka_partition", int(l.Range().Partition))
 	}
 	return out
 }
 
 // packed is the same range in messages of many records each.
-func packed(t *testing.T, l *lease, docs documents, each int) service.MessageBatch {
+func packed(t *testing.T, l *leases.Lease, docs documents, each int) service.MessageBatch {
 	t.Helper()
 	ctx := delivery.NewContext(t.Context(), l)
 	var out service.MessageBatch
 	for from := 0; from < len(docs); from += each {
 		chunk := docs[from:min(from+each, len(docs))]
-		r := &delivery.Records{Topic: l.r.Topic, Partition: l.r.Partition}
+		r := &delivery.Records{Topic: l.Range().Topic, Partition: l.Range().Partition}
 		var content []byte
 		for i, d := range chunk {
 			content = append(content, d...)
 			r.Ends = append(r.Ends, len(content))
-			r.Offsets = append(r.Offsets, l.r.From+int64(from+i))
+			r.Offsets = append(r.Offsets, l.Range().From+int64(from+i))
 			content = append(content, '\n')
 		}
 		m := service.NewMessageWithContext(ctx, content)
@@ -61,17 +62,17 @@ func TestStreamRangesInOneBatch(t *testing.T) {
 	db := tables(t)
 	path := filepath.Join(t.TempDir(), "letters")
 	s := pipeline(t, common(db)+traced+fmt.Sprintf("  dead_letter: { file: { path: %q, codec: lines } }\n", path))
-	kafka := newLedger()
-	a, b := kafka.lease(0, 500), kafka.lease(500, 1000)
+	kafka := partition()
+	a, b := kafka.Lease(0, 500), kafka.Lease(500, 1000)
 	docs := events(500, 1000)
 	docs[7] = `{"id":"seven"}`
 	batch := append(messages(t, a, events(0, 500)), messages(t, b, docs)...)
 	require.NoError(t, s.sendAll(t.Context(), batch))
 	requireAll(t, db, 999)
-	require.Len(t, kafka.intents, 2)
+	require.Len(t, kafka.Intents(), 2)
 
 	// The same ranges after a crash, cut another way by the batching policy, and packed.
-	batch = append(packed(t, b.recover(), docs, 70), packed(t, a.recover(), events(0, 500), 499)...)
+	batch = append(packed(t, b.Recover(), docs, 70), packed(t, a.Recover(), events(0, 500), 499)...)
 	require.NoError(t, s.sendAll(t.Context(), batch))
 	requireAll(t, db, 999)
 	letters, err := os.ReadFile(path)
@@ -85,16 +86,13 @@ func TestStreamRangesInOneBatch(t *testing.T) {
 func TestStreamRecordsThatRowsAreLookedFor(t *testing.T) {
 	db := tables(t)
 	s := pipeline(t, common(db)+traced)
-	kafka := newLedger()
-	l := kafka.lease(0, 100)
+	kafka := partition()
+	l := kafka.Lease(0, 100)
 	require.NoError(t, s.sendAll(t.Context(), messages(t, l, events(0, 100))))
-	for key, p := range kafka.intents {
-		p.Digest++ // as if the range were routed otherwise now
-		kafka.intents[key] = p
-	}
-	require.NoError(t, s.sendAll(t.Context(), messages(t, l.recover(), events(0, 100))))
+	kafka.Change(func(p *delivery.Prepared) { p.Digest++ }) // as if the range were routed otherwise now
+	require.NoError(t, s.sendAll(t.Context(), messages(t, l.Recover(), events(0, 100))))
 	requireAll(t, db, 100)
-	for _, p := range kafka.intents {
+	for _, p := range kafka.Intents() {
 		require.True(t, p.LookUp)
 	}
 }
@@ -102,7 +100,7 @@ func TestStreamRecordsThatRowsAreLookedFor(t *testing.T) {
 func TestStreamRefusesHalfARange(t *testing.T) {
 	db := tables(t)
 	s := pipeline(t, common(db)+traced)
-	l := newLedger().lease(0, 100)
+	l := partition().Lease(0, 100)
 	whole := messages(t, l, events(0, 100))
 	require.NoError(t, s.sendAll(t.Context(), whole[:50]))
 	require.ErrorContains(t, s.sendAll(t.Context(), whole[50:]), "a processor between input and output splits batches")
@@ -111,7 +109,7 @@ func TestStreamRefusesHalfARange(t *testing.T) {
 func TestStreamRefusesChangedRecords(t *testing.T) {
 	db := tables(t)
 	s := pipeline(t, common(db)+traced, `mapping: 'root = content().uppercase() + "x"'`)
-	l := newLedger().lease(0, 100)
+	l := partition().Lease(0, 100)
 	err := s.sendAll(t.Context(), packed(t, l, events(0, 100), 10))
 	require.ErrorContains(t, err, "records_per_message")
 	requireAll(t, db, 0)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/proxy"
 )
 
@@ -44,13 +45,13 @@ func TestAReplicaThatIsAwayIsPassedOver(t *testing.T) {
 
 // The block may be on the replica whose answer was lost, and only that one would recognise it.
 func TestABlockThatMayHaveLandedGoesToTheSameReplica(t *testing.T) {
-	for name, lease := range map[string]*lease{"at least once": nil, "exactly once": newLedger().lease(100, 200)} {
+	for name, lease := range map[string]*leases.Lease{"at least once": nil, "exactly once": partition().Lease(100, 200)} {
 		t.Run(name, func(t *testing.T) {
 			proxies, db, w := replicated(t, "replicas")
 			if lease == nil {
 				write(t, w, events(0, 100))
 			} else {
-				writeRange(t, w, rangeOf(0, 100), newLedger().lease(0, 100))
+				writeRange(t, w, rangeOf(0, 100), partition().Lease(0, 100))
 			}
 			requests := 0
 			proxies[0].OnRequest(func(int) {
@@ -74,9 +75,9 @@ func TestABlockThatMayHaveLandedGoesToTheSameReplica(t *testing.T) {
 // Another replica does not know the name of a range's block, so that the one chosen first is the one for ever.
 func TestARangeStaysWithItsReplica(t *testing.T) {
 	proxies, db, w := replicated(t, "replicas")
-	kafka := newLedger()
-	writeRange(t, w, rangeOf(0, 10), kafka.lease(0, 10))
-	l := kafka.lease(10, 100)
+	kafka := partition()
+	writeRange(t, w, rangeOf(0, 10), kafka.Lease(0, 10))
+	l := kafka.Lease(10, 100)
 	requests := 0
 	proxies[0].OnRequest(func(int) {
 		if requests++; requests == 2 {
@@ -90,7 +91,7 @@ func TestARangeStaysWithItsReplica(t *testing.T) {
 	proxies[0].Set(proxy.Pass)
 	require.Eventually(t, func() bool { return w.Ready(t.Context()) == nil }, 30e9, 1e7)
 	require.Eventually(t, func() bool {
-		_, err := w.Write(t.Context(), rangeOf(10, 100), l.recover())
+		_, err := w.Write(t.Context(), rangeOf(10, 100), l.Recover())
 		return err == nil
 	}, 30e9, 1e8)
 	first, second := onEach(t, db)

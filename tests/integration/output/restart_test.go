@@ -13,13 +13,13 @@ import (
 // partition write the range.
 func restartUnder(t *testing.T, db, table string, crash func(n *services.Node)) {
 	t.Helper()
-	l := newLedger().lease(0, 1000)
+	l := partition().Lease(0, 1000)
 	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), l)
 	n := servers.Nodes[1][0]
 	crash(n)
 	require.NoError(t, n.Kill())
 	require.NoError(t, n.Start(context.Background()))
-	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), l.recover())
+	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), l.Recover())
 }
 
 // A server that was killed between writing a block's name and renaming its part has the name and not the rows.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/internal/safety"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/proxy"
 )
 
@@ -56,13 +57,13 @@ func landedIn(t *testing.T, db string) landed {
 }
 
 // half writes a range of which only the first shard gets its block before the process dies.
-func half(t *testing.T, db string, l *lease) {
+func half(t *testing.T, db string, l *leases.Lease) {
 	t.Helper()
 	proxies, w := through(t, db, withProvenance)
-	writeRange(t, w, rangeOf(5000, 5010), l.ledger.lease(5000, 5010)) // the checks of the first range want both shards
+	writeRange(t, w, rangeOf(5000, 5010), l.Kafka.Lease(5000, 5010)) // the checks of the first range want both shards
 	proxies[1].Set(proxy.Refuse)
 	proxies[1].Cut()
-	_, err := w.Write(t.Context(), rangeOf(int(l.r.From), int(l.r.To)), l)
+	_, err := w.Write(t.Context(), rangeOf(int(l.Range().From), int(l.Range().To)), l)
 	require.Error(t, err)
 	servers.Exec(t, "DELETE FROM "+db+".events_local WHERE id >= 5000")
 }
@@ -73,9 +74,9 @@ func withProvenance(o *insert.Options) { o.Columns = provenance }
 func crashAfterTheInsert(t *testing.T) landed {
 	t.Helper()
 	db := tables(t)
-	l := newLedger().lease(0, 1000)
+	l := partition().Lease(0, 1000)
 	writeRange(t, open(t, db), rangeOf(0, 1000), l)
-	writeRange(t, open(t, db), rangeOf(0, 1000), l.recover())
+	writeRange(t, open(t, db), rangeOf(0, 1000), l.Recover())
 	return landedIn(t, db)
 }
 
@@ -83,10 +84,10 @@ func crashAfterTheInsert(t *testing.T) landed {
 func resizedAfterACrash(t *testing.T) landed {
 	t.Helper()
 	db := tables(t)
-	l := newLedger().lease(0, 1000)
+	l := partition().Lease(0, 1000)
 	half(t, db, l)
 	servers.Exec(t, fmt.Sprintf("DROP TABLE %[1]s.events SYNC; CREATE TABLE %[1]s.events AS %[1]s.events_local ENGINE = Distributed('evenly', %[1]s, events_local, cityHash64(user_id))", db))
-	writeRange(t, open(t, db, withProvenance), rangeOf(0, 1000), l.recover())
+	writeRange(t, open(t, db, withProvenance), rangeOf(0, 1000), l.Recover())
 	return landedIn(t, db)
 }
 
@@ -94,12 +95,12 @@ func resizedAfterACrash(t *testing.T) landed {
 func anotherReplicaAfterACrash(t *testing.T) landed {
 	t.Helper()
 	proxies, db, w := replicated(t, "replicas")
-	l := newLedger().lease(0, 100)
+	l := partition().Lease(0, 100)
 	writeRange(t, w, rangeOf(0, 100), l)
 	proxies[0].Set(proxy.Refuse)
 	proxies[0].Cut()
 	for range 2 { // the first attempt is what finds out that it is away
-		_, _ = w.Write(t.Context(), rangeOf(0, 100), l.recover())
+		_, _ = w.Write(t.Context(), rangeOf(0, 100), l.Recover())
 	}
 	return landedIn(t, db)
 }
@@ -123,13 +124,13 @@ func lostReply(t *testing.T) landed {
 func anotherJoinAfterACrash(t *testing.T) landed {
 	t.Helper()
 	db := tables(t)
-	l := newLedger().lease(0, 1000)
+	l := partition().Lease(0, 1000)
 	half(t, db, l)
 	changed := rangeOf(0, 1000)
 	for i := range changed.documents {
 		changed.documents[i] = fmt.Sprintf(`{"id":%d,"user_id":%d}`, i, i*31)
 	}
-	writeRange(t, open(t, db, withProvenance), changed, l.recover())
+	writeRange(t, open(t, db, withProvenance), changed, l.Recover())
 	return landedIn(t, db)
 }
 
@@ -138,15 +139,15 @@ func frozenOwner(t *testing.T) landed {
 	t.Helper()
 	db := tables(t)
 	frozen := open(t, db)
-	kafka := newLedger()
-	l := kafka.lease(0, 100)
-	writeRange(t, open(t, db), rangeOf(0, 100), l.recover())
+	kafka := partition()
+	l := kafka.Lease(0, 100)
+	writeRange(t, open(t, db), rangeOf(0, 100), l.Recover())
 	servers.Exec(t, "ALTER TABLE "+db+".events_local MODIFY SETTING non_replicated_deduplication_window = 1")
 	for i := range 3 {
 		write(t, frozen, events(1000+10*i, 1010+10*i))
 	}
 	servers.Exec(t, "DELETE FROM "+db+".events_local WHERE id >= 1000")
-	l.lost = true
+	l.Lose()
 	_, _ = frozen.Write(t.Context(), rangeOf(0, 100), l)
 	return landedIn(t, db)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/clickhouse/spool"
+	"github.com/benthos-clickhouse/connect/delivery"
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/proxy"
 )
 
@@ -20,14 +22,14 @@ func withSpool(t *testing.T, dir string) func(*insert.Options) {
 }
 
 // spooledRange writes a range while the second shard is away, so that its block is in dir and was never sent.
-func spooledRange(t *testing.T, db, dir string, change ...func(*insert.Options)) *lease {
+func spooledRange(t *testing.T, db, dir string, change ...func(*insert.Options)) *leases.Lease {
 	t.Helper()
-	kafka := newLedger()
+	kafka := partition()
 	proxies, w := through(t, db, append(change, withSpool(t, dir))...)
-	writeRange(t, w, rangeOf(5000, 5100), kafka.lease(5000, 5100))
+	writeRange(t, w, rangeOf(5000, 5100), kafka.Lease(5000, 5100))
 	proxies[1].Set(proxy.Refuse)
 	proxies[1].Cut()
-	l := kafka.lease(0, 1000)
+	l := kafka.Lease(0, 1000)
 	require.Positive(t, writeRange(t, w, rangeOf(0, 1000), l).Spooled)
 	return l
 }
@@ -65,7 +67,7 @@ func TestASpooledBlockThatTheNextOwnerSentToo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db, dir := tables(t), t.TempDir()
 			l := spooledRange(t, db, dir, withProvenance)
-			writeRange(t, open(t, db, withProvenance), next.source(), l.recover())
+			writeRange(t, open(t, db, withProvenance), next.source(), l.Recover())
 			requireAll(t, db, 1100)
 			if next.forgets {
 				forget(t, db)
@@ -80,7 +82,7 @@ func TestASpooledBlockThatTheNextOwnerSentToo(t *testing.T) {
 // A range that was committed has nobody else to send its block. Of a replay that dies before it drops the file, the next one knows.
 func TestASpooledBlockIsReplayedOnceHoweverLate(t *testing.T) {
 	db, dir := tables(t), t.TempDir()
-	spooledRange(t, db, dir, withProvenance).commit()
+	spooledRange(t, db, dir, withProvenance).Commit()
 	for range 2 {
 		out, err := replay(t, dir, "--keep")
 		require.NoError(t, err, out)
@@ -98,7 +100,7 @@ func TestASpooledBlockWhoseNameIsKnownWithoutItsRows(t *testing.T) {
 	for name, lost := range map[string]string{"none of it": "true", "a partition of it": "id % 4 = 1"} {
 		t.Run(name, func(t *testing.T) {
 			db, dir := tables(t), t.TempDir()
-			spooledRange(t, db, dir, withProvenance).commit()
+			spooledRange(t, db, dir, withProvenance).Commit()
 			out, err := replay(t, dir, "--keep")
 			require.NoError(t, err, out)
 			sum := "SELECT sum(cityHash64(*)) FROM " + db + ".events_local"
@@ -120,7 +122,7 @@ func TestASpooledBlockThatCannotBeLookedFor(t *testing.T) {
 	out, err := replay(t, dir)
 	require.ErrorContains(t, err, "1 of 1 blocks")
 	require.Contains(t, out, "may be in the table already")
-	l.commit()
+	l.Commit()
 	out, err = replay(t, dir, "--keep")
 	require.NoError(t, err, "nobody else can have sent it: %s", out)
 	requireAll(t, db, 1100)
@@ -138,13 +140,13 @@ func TestABlockIsSpooledForEachReplica(t *testing.T) {
 	proxies, addresses := proxied(t)
 	cfg.AddressMap = addresses
 	w := openOn(t, cfg, withProvenance, withSpool(t, dir))
-	kafka := newLedger()
-	writeRange(t, w, rangeOf(0, 100), kafka.lease(0, 100))
+	kafka := partition()
+	writeRange(t, w, rangeOf(0, 100), kafka.Lease(0, 100))
 	for _, p := range proxies {
 		p.Set(proxy.Refuse)
 		p.Cut()
 	}
-	writeRange(t, w, rangeOf(100, 200), kafka.lease(100, 200))
+	writeRange(t, w, rangeOf(100, 200), kafka.Lease(100, 200))
 	files, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
 	require.Len(t, files, 2)
@@ -160,14 +162,11 @@ func TestALookUpIsOneOfEachReplica(t *testing.T) {
 	for name, lost := range map[string]string{"a row here and there": "id % 3 = 0", "all": "true"} {
 		t.Run(name, func(t *testing.T) {
 			_, db, w := replicated(t, "write_all")
-			l := newLedger().lease(0, 100)
+			l := partition().Lease(0, 100)
 			writeRange(t, w, rangeOf(0, 100), l)
-			for key, p := range l.ledger.intents {
-				p.Digest++ // as if the range were routed otherwise now
-				l.ledger.intents[key] = p
-			}
+			l.Kafka.Change(func(p *delivery.Prepared) { p.Digest++ }) // as if the range were routed otherwise now
 			servers.Servers[1].Exec(t, "DELETE FROM "+db+".events_local WHERE "+lost)
-			writeRange(t, w, rangeOf(0, 100), l.recover())
+			writeRange(t, w, rangeOf(0, 100), l.Recover())
 			for _, n := range servers.Servers {
 				require.Equal(t, [][]string{{"100", "100"}}, n.Query(t, "SELECT count(), uniqExact(id) FROM "+db+".events_local"))
 			}
