@@ -31,6 +31,7 @@ type Cluster struct {
 	mu      sync.Mutex
 	nodes   map[string]*node  // by address
 	states  map[string]*state // by address and default database
+	zones   map[string]string // timezone() by address
 	order   []string          // addresses to ask for the topology, the one that answered last first
 	changed chan struct{}     // closed at the next change
 	seen    map[uint32]string
@@ -72,6 +73,7 @@ func newCluster(cfg Config) *Cluster {
 		asked:   make(chan struct{}, 1),
 		nodes:   map[string]*node{},
 		states:  map[string]*state{},
+		zones:   map[string]string{},
 		order:   slices.Clone(cfg.bootstrap()),
 		changed: make(chan struct{}),
 		seen:    map[uint32]string{},
@@ -180,6 +182,7 @@ func (c *Cluster) publish(l *Layout) {
 		}
 	}
 	maps.DeleteFunc(c.states, func(_ string, s *state) bool { return !known[s] })
+	maps.DeleteFunc(c.zones, func(a, _ string) bool { return !keep[a] })
 	c.layout.Store(l)
 	close(c.changed)
 	c.changed = make(chan struct{})

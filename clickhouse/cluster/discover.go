@@ -57,7 +57,7 @@ func isTable(engine string) bool {
 }
 
 func (c *Cluster) lookUp(ctx context.Context, conn *Conn) (found, error) {
-	rows, err := conn.rows(ctx, []string{"database", "name", "engine", "engine_full"},
+	rows, err := conn.rows(ctx, []string{"database", "name", "engine", "engine_full", "timezone()"},
 		fmt.Sprintf("FROM system.tables WHERE database = %s AND name = %s", quoteString(c.cfg.Database), quoteString(c.cfg.Table)))
 	if err != nil {
 		return found{}, fmt.Errorf("reading system.tables: %w", err)
@@ -65,6 +65,7 @@ func (c *Cluster) lookUp(ctx context.Context, conn *Conn) (found, error) {
 	if len(rows) == 0 {
 		return found{}, c.tableNotFound(c.cfg.Database, c.cfg.Table, conn.node.address)
 	}
+	c.noteZone(conn.node.address, rows[0][4])
 	return found{database: rows[0][0], table: rows[0][1], engine: rows[0][2], engineFull: rows[0][3]}, nil
 }
 

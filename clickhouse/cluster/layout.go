@@ -23,7 +23,8 @@ type Table struct {
 	PrimaryKey   string
 	PartitionKey string
 	SamplingKey  string
-	Timezone     string // the server's, in which it reads times of columns that name no zone
+	Timezone     string // the servers', in which times of columns that name no zone are read
+	Zones        Zones  // where the servers have several of them; otherwise empty
 	Columns      []TableColumn
 }
 

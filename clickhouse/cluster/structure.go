@@ -51,6 +51,7 @@ func (c *Cluster) describeAll(ctx context.Context, l *Layout) error {
 	t := *first.table
 	t.Database, t.Name, t.Policy, t.ShardingKey = l.Table.Database, l.Table.Name, l.Table.Policy, l.Table.ShardingKey
 	t.Distributed, t.DistributedName = l.Table.Distributed, l.Table.DistributedName
+	c.settleZone(&t, l)
 	l.Table = &t
 	return nil
 }
@@ -122,8 +123,9 @@ func (c *Cluster) describe(ctx context.Context, conn *Conn, database, table stri
 	}
 	t := &Table{
 		Database: database, Name: table, Engine: r[0], EngineFull: r[1], SortingKey: r[2], PrimaryKey: r[3], PartitionKey: r[4],
-		SamplingKey: r[5], Timezone: r[6],
+		SamplingKey: r[5],
 	}
+	c.noteZone(conn.node.address, r[6])
 	cols, err := conn.rows(ctx, []string{"name", "type", "default_kind", "default_expression", "is_in_sorting_key", "is_in_primary_key", "is_in_partition_key"},
 		"FROM system.columns WHERE "+where+"table = "+quoteString(table)+" ORDER BY position")
 	if err != nil {

@@ -77,8 +77,11 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 		}
 		t.weighed = time.Now()
 	}
-	t.router, err = t.route(t.layout)
-	return t, err
+	if t.router, err = t.route(t.layout); err != nil {
+		return nil, err
+	}
+	w.warnOfZones(l.Table)
+	return t, nil
 }
 
 // The metadata whose columns allow landed rows to be looked up.
@@ -127,6 +130,9 @@ func (w *Writer) bindRoute(ctx context.Context, t *target) error {
 	f, err := expr.Bind(types, sharding.ServerZone(t.layout.Table.Timezone))
 	if err != nil {
 		return &PermanentError{Err: err}
+	}
+	if err := zoneOfKey(f, t.layout.Table); err != nil {
+		return err
 	}
 	t.volatile = !f.Deterministic()
 	t.route = func(l *cluster.Layout) (sharding.Router, error) {

@@ -36,6 +36,9 @@ type Writer struct {
 	checked *cluster.Layout // the layout whose tables are known to drop repeated blocks
 	window  atomic.Int64    // for how long they do, in nanoseconds; 0: for ever
 
+	zonesMu sync.Mutex
+	zones   string // that were warned of
+
 	evolution      evolution
 	manyBlocks     sync.Once
 	unfinished     unfinished

@@ -30,6 +30,7 @@ type binder struct {
 	columns    map[string]int
 	types      []valueType
 	serverZone string
+	zoned      bool // serverZone was needed
 }
 
 // Bind checks the expression against the types of its columns, in the order of Columns(), and prepares it for
@@ -58,7 +59,7 @@ func (e *Expr) Bind(types []*column.Type, options ...BindOption) (*Func, error) 
 	if err := b.checkResult(root.typ); err != nil {
 		return nil, err
 	}
-	f := &Func{expr: e, types: b.types, declared: types, result: root.typ, constant: root.constant, volatile: root.volatile, eval: root.eval}
+	f := &Func{expr: e, types: b.types, declared: types, result: root.typ, constant: root.constant, volatile: root.volatile, zoned: b.zoned, eval: root.eval}
 	f.frames.New = func() any { return new(frame) }
 	return f, nil
 }
@@ -269,7 +270,7 @@ func callFunc(evals []evalFunc, strict []bool, bound binding) evalFunc {
 func (b *binder) zoneOf(f *function, t valueType) (*time.Location, error) {
 	name := t.zone
 	if name == "" {
-		name = b.serverZone
+		name, b.zoned = b.serverZone, true
 	}
 	if name == "" {
 		return nil, b.refuse(fmt.Sprintf("function %s of a %s without a time zone", f.name, t.name), "it depends on the server's time zone, which is not known here",

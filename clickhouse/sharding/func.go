@@ -15,6 +15,7 @@ type Func struct {
 	result   valueType
 	constant bool
 	volatile bool // reads the Record
+	zoned    bool // depends on the server's time zone
 	eval     evalFunc
 	frames   sync.Pool
 }
@@ -49,6 +50,9 @@ func (f *Func) Expr() *Expr { return f.expr }
 // Deterministic says that the value depends on the columns alone. It is false for rand(), whose value ClickHouse
 // draws anew for each row and this package from a hash of the Record.
 func (f *Func) Deterministic() bool { return !f.volatile }
+
+// ServerZoned says that the value depends on the time zone of the server that evaluates the expression.
+func (f *Func) ServerZoned() bool { return f.zoned }
 
 // Eval computes the key as the number that ClickHouse divides by the sum of the weights. vals hold the values of
 // Columns() and must have the types that the expression was bound to. Errors are *EvalError: this row has no shard.

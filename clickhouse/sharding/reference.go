@@ -151,7 +151,9 @@ A LowCardinality or SimpleAggregateFunction column counts as the type inside it.
   tuple is not: ` + "`cityHash64(tuple(column))`" + ` takes Nullable columns, and equals ` + "`cityHash64(column)`" + ` for every other value.
 - **Integers of more than 64 bits, floats, dates and strings** can be hashed, but are no key themselves: ClickHouse takes integers of 8 to 64 bits.
   ` + "`sipHash128` and `murmurHash3_128`" + ` return a FixedString, so they too belong inside another hash.
-- **Time zones.** ` + "`toYYYYMM`, `toDate` and `toString`" + ` of a DateTime use the column's zone, or else the server's. A
+- **Time zones.** ` + "`toYYYYMM`, `toDate` and `toString`" + ` of a DateTime use the column's zone, or else the server's. Where the servers'
+  zones differ, ClickHouse places a row by the zone of the server that takes the INSERT; a key that depends on it is refused then, and
+  columns whose values do are named in a warning. A
   DateTime64 outside of the years 1900 to 2299 is refused by them, row by row; ClickHouse makes another date of it. The time zone database of the machine (or the one built in) and ClickHouse's own
   can differ in version, and in the history before 1970 of zones that are links to another; the comparison at start includes such times.
 - **Text to number.** ` + "`toUInt64('12x')`" + ` fails in ClickHouse; such a row goes to the dead letter here. A Nullable string is refused, because

@@ -21,6 +21,7 @@ const (
 type process struct {
 	name    string
 	argv    []string
+	env     []string // beside our own
 	dir     string
 	logPath string
 	healthy func(context.Context) error // nil error: the server answers
@@ -52,6 +53,7 @@ func (p *process) Start(ctx context.Context) error {
 
 	cmd := exec.Command(p.argv[0], p.argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
+	cmd.Env = append(os.Environ(), p.env...)
 	// An own process group, so that Ctrl-C in a terminal reaches the servers through us only; and the kernel's promise to
 	// kill the server when we die, whatever we die of.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -42,6 +42,9 @@ type Options struct {
 	Settings map[string]string
 	// ExtraConfig is XML to put into <clickhouse> of each node.
 	ExtraConfig string
+	// TimeZones are those of single nodes, by their index in Cluster.Servers; the machine's by default. They come from the environment,
+	// because clickhouse-local does not read <timezone>.
+	TimeZones map[int]string
 
 	// KafkaPartitions is the number of partitions of a topic that is created without one; 1 by default.
 	KafkaPartitions int
@@ -271,6 +274,9 @@ func (c *Cluster) addClickHouse(ctx context.Context, store *cache) error {
 			return fmt.Errorf("making %s: %w", name, err)
 		}
 		n.argv = server(n)
+		if zone := c.opts.TimeZones[len(c.Servers)]; zone != "" {
+			n.env = []string{"TZ=" + zone}
+		}
 		c.addNode(n)
 	}
 	return c.configure(c.opts.Clusters)

@@ -15,7 +15,7 @@ import (
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
-// servers is 2 shards × 2 replicas and one spare node, shared by the tests: each of them has a database of its own.
+// servers is 2 shards × 2 replicas and one spare node, which is in another time zone, shared by the tests: each of them has a database of its own.
 var servers *services.Cluster
 
 // clusters are defined beside events_cluster.
@@ -25,7 +25,8 @@ var clusters = map[string][]services.Shard{
 		{Weight: 1, Replicas: []services.Replica{{Node: 0, Database: "shared_a"}}},
 		{Weight: 2, Replicas: []services.Replica{{Node: 0, Database: "shared_b"}}},
 	},
-	"nat": {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
+	"nat":       {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
+	"two_zones": {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 1, Replicas: []services.Replica{{Node: 4}}}},
 	"two": {
 		{Weight: 1, Replicas: []services.Replica{{Node: 0}}},
 		{Weight: 0, Replicas: []services.Replica{{Node: 2}}},
@@ -40,7 +41,8 @@ func run(m *testing.M) int {
 	var err error
 	servers, err = services.Start(context.Background(), services.Options{
 		ClickHouse: true, Shards: 2, Replicas: 2, Nodes: 5, Weights: []int{1, 3},
-		Clusters: clusters,
+		Clusters:  clusters,
+		TimeZones: map[int]string{0: "Etc/UTC", 1: "UTC", 2: "UTC", 3: "UTC", 4: "Asia/Tokyo"},
 		// As the configuration that servers are shipped with.
 		ExtraConfig: "<access_control_improvements><select_from_system_db_requires_grant>true</select_from_system_db_requires_grant></access_control_improvements>",
 		Users: []services.User{
