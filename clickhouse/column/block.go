@@ -40,9 +40,24 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 			bc.texts = textsOf(c)
 		}
 		b.cols = append(b.cols, bc)
-		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: c})
+		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: sent{c, f.name}})
 	}
 	return b
+}
+
+// sent is a column as ch-go takes it. Before the block goes out, the server tells which types the table has now: of another one it would
+// make the values by a CAST, which wraps numbers around and cuts digits off (seen with 26.7).
+type sent struct {
+	column
+	name string
+}
+
+// Infer implements proto.Inferable.
+func (s sent) Infer(now proto.ColumnType) error {
+	if planned := s.Type(); now != planned {
+		return &TypeChangedError{Column: s.name, Planned: string(planned), Now: string(now)}
+	}
+	return nil
 }
 
 // Append adds the row that r holds to every column, or to none: then the error is a *RowError.

@@ -22,6 +22,16 @@ func (e *UnsupportedTypeError) Error() string {
 	return fmt.Sprintf("column %q: type %s cannot be written: %s", e.Column, e.Type, e.Reason)
 }
 
+// TypeChangedError says that a column has another type than the one that a block was made for. Nothing of the block was sent.
+type TypeChangedError struct {
+	Column       string
+	Planned, Now string
+}
+
+func (e *TypeChangedError) Error() string {
+	return fmt.Sprintf("column %q: its type is %s now, and the block was made for %s", e.Column, e.Now, e.Planned)
+}
+
 // TypeSyntaxError says where a type's name stops making sense.
 type TypeSyntaxError struct {
 	Type   string

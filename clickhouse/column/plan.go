@@ -52,6 +52,8 @@ type Options struct {
 	Location *time.Location
 	// UnknownFields applies to the top-level members of a document.
 	UnknownFields UnknownFields
+	// Existing names the table's columns for Report, which does not name members called as one of them, whether that takes them or not.
+	Existing []string
 	// RejectDuplicates refuses a row in which a wanted member stands twice; otherwise the last one counts.
 	RejectDuplicates bool
 	// MaxDepth bounds how deep a document may nest, 0 for the scanner's own bound.
@@ -68,6 +70,7 @@ type Plan struct {
 	nested  []alternative   // fields with more than one place to look at
 	server  []int           // fields whose default is the server's, by bit of Omitted
 	wanted  map[string]bool // names of top-level members, for UnknownFields
+	exists  map[string]bool // Options.Existing, under Report
 	unknown UnknownFields
 	strict  bool // Options.RejectDuplicates
 }
@@ -146,6 +149,12 @@ func (p *Plan) compile(opts Options) error {
 	duplicates := jsonscan.Last
 	if opts.RejectDuplicates {
 		duplicates = jsonscan.Reject
+	}
+	if opts.UnknownFields == Report {
+		p.exists = make(map[string]bool, len(opts.Existing))
+		for _, name := range opts.Existing {
+			p.exists[name] = true
+		}
 	}
 	var err error
 	p.scan, err = jsonscan.Compile(p.paths, jsonscan.Options{

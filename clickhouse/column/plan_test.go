@@ -192,7 +192,7 @@ func TestFlattened(t *testing.T) {
 		require.Equal(t, wire(t, want), wire(t, b), doc)
 	}
 	require.ErrorContains(t, row(p.NewReader(), want, `{"n":[1]}`), `column "n.a" (Array(Int8)): element 0 of "[1]" is not an array of objects`)
-	require.ErrorContains(t, row(p.NewReader(), want, `{"n":[],"x":1}`), `no column is called "x"`)
+	require.ErrorContains(t, row(p.NewReader(), want, `{"n":[],"x":1}`), `no column takes "x"`)
 
 	p = newPlan(t, Options{RejectDuplicates: true}, columns("n.a", "Array(Int8)")...)
 	require.ErrorContains(t, row(p.NewReader(), p.NewBlock(0), `{"n":[{"a":1},{"a":7,"\u0061":2}]}`), `column "n.a" (Array(Int8)): element 1: "\\u0061" stands twice`)

@@ -92,7 +92,7 @@ func (r *Reader) begin() {
 func (r *Reader) accept() error {
 	if r.plan.unknown == Reject {
 		if unknown := r.Unknown(); len(unknown) > 0 {
-			return &RowError{Reason: fmt.Sprintf("no column is called %s", shorten([]byte(unknown[0].Name)))}
+			return &RowError{Reason: fmt.Sprintf("no column takes %s", shorten([]byte(unknown[0].Name)))}
 		}
 	}
 	if len(r.plan.nested) > 0 {

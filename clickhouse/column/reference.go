@@ -46,10 +46,12 @@ in every wrapper). Values that an earlier processor left as Go values follow the
 - Rows without a field whose ` + "`DEFAULT`" + ` depends on other columns, or differs from row to row, are inserted without the column, and the server fills it in.
   Rows that leave out different sets of such columns go into different blocks; where these become many, the log says so once. ` + "`columns`" + ` with ` + "`skip: true`" + `
   leaves a column to the server always.
-- Of a member that stands twice the last one counts, unless duplicates are rejected.
+- Of a member that stands twice the last one counts, unless duplicates are rejected; ClickHouse refuses the row.
 - A column whose name has dots, ` + "`n.a`" + `, takes the member called so, or else member ` + "`a`" + ` of the object ` + "`n`" + `; an Array also takes the members ` + "`a`" + ` of an array
   ` + "`n`" + ` of objects. A column configured with ` + "`from: 'a.b[0].c'`" + ` takes what stands there and nothing else.
 - Invalid UTF-8 passes into strings as it is; ` + "`\\u0000`" + ` is a zero byte; half of a surrogate pair becomes U+FFFD.
+- ` + escapedText + `
+- ` + strictDocument + `
 - Local times are taken as ClickHouse takes them: of an hour that comes twice the first, and in one that is skipped the time as far behind midnight as
   the text says, less the jump.
 

@@ -50,7 +50,7 @@ func parseTime(src []byte, s jsonscan.Span, x *scratch, scale int, fractions boo
 	return uint64(ticks), nil
 }
 
-// clockTicks reads [-]h…:mm:ss[.f…]; Time has no fractions, of Time64 digits beyond the scale are cut off, as those of a DateTime64 are.
+// clockTicks reads [-]h…:mm:ss[.f…], of which the second may be a leap second; Time has no fractions, of Time64 digits beyond the scale are cut off, as those of a DateTime64 are.
 func clockTicks(text []byte, scale int, fractions bool) (int64, bool) {
 	negative := len(text) > 0 && text[0] == '-'
 	if negative {
@@ -64,7 +64,7 @@ func clockTicks(text []byte, scale int, fractions bool) (int64, bool) {
 	hours, ok1 := number(whole[:n-6])
 	minutes, ok2 := number(whole[n-5 : n-3])
 	seconds, ok3 := number(whole[n-2:])
-	if !ok1 || !ok2 || !ok3 || minutes > 59 || seconds > 59 || dotted && (len(fraction) == 0 || !fractions) {
+	if !ok1 || !ok2 || !ok3 || minutes > 59 || seconds > 60 || dotted && (len(fraction) == 0 || !fractions) {
 		return 0, false
 	}
 	ticks := int64(hours*3600+minutes*60+seconds) * pow10[scale]

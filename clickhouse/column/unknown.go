@@ -30,7 +30,7 @@ func (r *Reader) Unknown() []Unknown {
 	}
 	for _, name := range r.scanner.Unknown() {
 		text, err := r.x.string(r.doc, name)
-		if err != nil {
+		if err != nil || r.plan.exists[string(text)] {
 			continue
 		}
 		r.unknown = append(r.unknown, Unknown{Name: string(text), Type: suggest(r.doc, valueAfter(r.doc, name))})
@@ -41,7 +41,7 @@ func (r *Reader) Unknown() []Unknown {
 // unknownValues is Unknown on the structured path.
 func (r *Reader) unknownValues() {
 	for _, name := range slices.Sorted(maps.Keys(r.row)) {
-		if r.plan.wanted[name] {
+		if r.plan.wanted[name] || r.plan.exists[name] {
 			continue
 		}
 		text, s, err := appendValue(nil, r.row[name])

@@ -7,6 +7,8 @@ import (
 
 	ch "github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
+
+	"github.com/benthos-clickhouse/connect/clickhouse/column"
 )
 
 var (
@@ -231,6 +233,8 @@ var cures = map[proto.Error]cure{
 	proto.ErrCannotReadArrayFromText:             {action: IsolateRow, reason: "a default or a view cannot parse a value"},
 	proto.ErrCannotReadMapFromText:               {action: IsolateRow, reason: "a default or a view cannot parse a value"},
 	proto.ErrUnexpectedDataAfterParsedValue:      {action: IsolateRow, reason: "a default or a view cannot parse a value"},
+	proto.ErrTooDeepRecursion:                    {action: IsolateRow, reason: "a value nests deeper than the server takes, as arrays in a JSON column may"},
+	proto.ErrTooDeepAst:                          {action: IsolateRow, reason: "a value nests deeper than the server takes, as arrays in a JSON column may"},
 	proto.ErrTooLargeStringSize:                  {action: IsolateRow, reason: "a value is longer than the server takes"},
 	proto.ErrTooLargeArraySize:                   {action: IsolateRow, reason: "a value is longer than the server takes"},
 	proto.ErrSizesOfArraysDontMatch:              {action: IsolateRow, reason: "a row's Nested arrays differ in length"},
@@ -262,6 +266,10 @@ const tooManyPartitions = "Too many partitions"
 // diagnose says what to do about the error of an insert. Anything that is not an exception of the server is a broken
 // connection: the block may have landed, and another replica may be better.
 func diagnose(err error) cure {
+	var changed *column.TypeChangedError
+	if errors.As(err, &changed) {
+		return cure{action: RefreshSchema, before: true, reason: "a column's type was changed"}
+	}
 	ex, ok := ch.AsException(err)
 	if !ok {
 		return cure{action: Elsewhere, reason: "the connection broke"}

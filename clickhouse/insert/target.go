@@ -44,6 +44,9 @@ func (w *Writer) newTarget(ctx context.Context, l *cluster.Layout) (*target, err
 		return nil, err
 	}
 	opts := column.Options{UnknownFields: w.opts.UnknownFields, RejectDuplicates: w.opts.RejectDuplicates}
+	for _, c := range l.Table.Columns {
+		opts.Existing = append(opts.Existing, c.Name)
+	}
 	if l.Table.Timezone != "" {
 		if opts.Location, err = time.LoadLocation(l.Table.Timezone); err != nil {
 			return nil, fmt.Errorf("loading the server's time zone %q: %w", l.Table.Timezone, err)

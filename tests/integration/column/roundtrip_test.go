@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -26,6 +27,8 @@ type wrapper struct {
 var wrappers = []wrapper{
 	{name: "plain", typ: "%s", json: "%s", allow: always},
 	{name: "Nullable", typ: "Nullable(%s)", json: "%s", allow: scalar},
+	{name: "Nullable(JSON)", typ: "Nullable(%s)", json: "%s", allow: isJSON},
+	{name: "Array(Nullable(JSON))", typ: "Array(Nullable(%s))", json: "[null,%s]", allow: isJSON},
 	{name: "LowCardinality", typ: "LowCardinality(%s)", json: "%s", allow: lowCardinality},
 	{name: "LowCardinality(Nullable)", typ: "LowCardinality(Nullable(%s))", json: "%s", allow: lowCardinality},
 	{name: "Array", typ: "Array(%s)", json: "[%[1]s,%[1]s]", allow: always},
@@ -40,6 +43,8 @@ var wrappers = []wrapper{
 	{name: "Nested, incomplete", typ: "Nested(a %s, b UInt8)", json: `[{"a":%s},{"b":2}]`, allow: notEnum},
 }
 
+func isJSON(typ string) bool { return strings.HasPrefix(typ, "JSON") }
+
 func always(string) bool { return true }
 
 // notEnum keeps enumerations from where the server would store a 0 that they do not have, and then fail to read it.
@@ -51,8 +56,11 @@ func scalar(typ string) bool {
 			return false
 		}
 	}
-	return true
+	return !aggregated.MatchString(typ)
 }
+
+// aggregated are the aggregate functions over types that the server does not take into a Nullable.
+var aggregated = regexp.MustCompile(`^Simple.*, (Array|Map|Nullable|LowCardinality)\(`)
 
 func lowCardinality(typ string) bool {
 	return scalar(typ) && !strings.HasPrefix(typ, "Decimal") && !strings.HasPrefix(typ, "Enum") && !strings.HasPrefix(typ, "DateTime64") &&
