@@ -26,7 +26,7 @@ func (f *Follower) handle(ctx context.Context, ev *replication.BinlogEvent) erro
 		f.position.place = place{string(e.NextLogName), e.Position}
 		return nil
 	case *replication.MariadbGTIDEvent:
-		f.begin(e, !e.IsStandalone())
+		f.begin(asLogged(ev), !e.IsStandalone())
 	case *replication.GTIDEvent:
 		if ev.Header.EventType == replication.ANONYMOUS_GTID_EVENT {
 			f.tx = transaction{}
@@ -50,6 +50,14 @@ func (f *Follower) handle(ctx context.Context, ev *replication.BinlogEvent) erro
 	}
 	f.lag(ev.Header)
 	return nil
+}
+
+// asLogged reads MariaDB's GTID event once more. The library takes a GTID of a server that is new to it into its own account of them, and
+// counts on in it (MariadbGTIDSet.AddSet) while the event waits to be handled: it would name a later transaction than the one it begins.
+func asLogged(ev *replication.BinlogEvent) *replication.MariadbGTIDEvent {
+	e := &replication.MariadbGTIDEvent{GTID: mysql.MariadbGTID{ServerID: ev.Header.ServerID}}
+	_ = e.Decode(ev.RawData[replication.EventHeaderSize:]) // as it was read before
+	return e
 }
 
 // begin starts a transaction at its GTID. MySQL says BEGIN in an event of its own.

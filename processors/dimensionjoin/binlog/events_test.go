@@ -3,12 +3,14 @@ package binlog
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-mysql-org/go-mysql/replication"
 	"github.com/stretchr/testify/require"
 )
@@ -91,6 +93,44 @@ func TestEvents(t *testing.T) {
 			require.ElementsMatch(t, tc.want, h.since())
 			require.Equal(t, tc.offset, f.position.offset)
 		})
+	}
+}
+
+// begun is the event that begins a transaction of MariaDB's, as the library hands it over.
+func begun(t *testing.T, domain, server uint32, sequence uint64) *replication.BinlogEvent {
+	t.Helper()
+	raw := binary.LittleEndian.AppendUint32(nil, 0)
+	raw = append(raw, byte(replication.MARIADB_GTID_EVENT))
+	raw = binary.LittleEndian.AppendUint32(raw, server)
+	raw = binary.LittleEndian.AppendUint32(raw, 38) // its size
+	raw = append(raw, make([]byte, 6)...)
+	raw = binary.LittleEndian.AppendUint64(raw, sequence)
+	raw = binary.LittleEndian.AppendUint32(raw, domain)
+	raw = append(raw, make([]byte, 7)...)
+	ev, err := replication.NewBinlogParser().Parse(raw)
+	require.NoError(t, err)
+	return ev
+}
+
+// The library reads ahead, and what it keeps of the GTIDs must not move this follower on: after a reconnect, it would pass over transactions.
+func TestEventsReadAheadDoNotMoveThePosition(t *testing.T) {
+	f := newFollower(&heard{})
+	var err error
+	f.position.gtid, err = parseGTIDs(mysql.MariaDBFlavor, "0-1-10")
+	require.NoError(t, err)
+	ahead := f.position.gtid.Clone().(*mysql.MariadbGTIDSet)
+	first, second := begun(t, 0, 7, 11), begun(t, 0, 7, 12)
+	for _, ev := range []*replication.BinlogEvent{first, second} {
+		require.NoError(t, ahead.AddSet(&ev.Event.(*replication.MariadbGTIDEvent).GTID))
+	}
+	end := &replication.BinlogEvent{Header: &replication.EventHeader{LogPos: 100}, Event: &replication.XIDEvent{}}
+	for _, step := range []struct {
+		ev   *replication.BinlogEvent
+		want string
+	}{{first, "0-7-11"}, {second, "0-7-12"}} {
+		require.NoError(t, f.handle(t.Context(), step.ev))
+		require.NoError(t, f.handle(t.Context(), end))
+		require.Equal(t, step.want, f.position.String())
 	}
 }
 
