@@ -1,5 +1,7 @@
 package column
 
+import "github.com/benthos-clickhouse/connect/internal/jsonscan"
+
 type sourceKind uint8
 
 const (
@@ -18,6 +20,15 @@ type Source struct {
 // Path is a place in the document: `a.b[0].c`, with names in double quotes where they hold dots. The empty path is the
 // member called as the column, taken literally; where its name has dots, also what it says as a path (flattened names).
 func Path(path string) Source { return Source{kind: fromPath, name: path} }
+
+// CheckPath tells what is wrong with the text of a Path, before there is a table to read it for.
+func CheckPath(path string) error {
+	steps, err := jsonscan.ParsePath(path)
+	if err == nil {
+		_, err = jsonscan.Compile([][]jsonscan.Step{steps}, jsonscan.Options{})
+	}
+	return err
+}
 
 // Meta is a piece of metadata, by its name without '@': kafka_topic, kafka_partition, kafka_offset, kafka_timestamp_ms and
 // kafka_key come from the record's Provenance where it has one, anything else through Reader.SetMeta.

@@ -3,6 +3,7 @@ package insert
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -195,6 +196,9 @@ var owned = map[string]string{
 	"insert_distributed_sync":                            "rows go to the local tables",
 	"distributed_foreground_insert":                      "rows go to the local tables",
 }
+
+// OwnedSettings lists the settings that ValidateSettings refuses.
+func OwnedSettings() []string { return slices.Sorted(maps.Keys(owned)) }
 
 // ValidateSettings refuses the settings that the Writer sets itself.
 func ValidateSettings(settings map[string]string) error {

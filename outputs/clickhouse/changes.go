@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,13 +18,13 @@ const appending = "append"
 // changeFields are those of change streams.
 func changeFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringAnnotatedEnumField(choFieldWriteMode, map[string]string{
+		choiceField(choFieldWriteMode, map[string]string{
 			appending:                 "Each record is a row.",
 			string(change.Replacing):  "Each record is a change, for a `ReplacingMergeTree(version, is_deleted)`: an insertion or update becomes the row as it is now, a deletion a row with its flag set. An update that changes a column of the sorting key also deletes the row under its old key.",
 			string(change.Collapsing): "Each record is a change, for a `VersionedCollapsingMergeTree(sign, version)` or `CollapsingMergeTree(sign)`: an update becomes the row as it was with the sign −1 and the row as it is with the sign 1, a deletion the former alone.",
 		}).Description("What a record is. The table's engine and sharding key have to fit, which is checked at start: docs/changes.md says how.").Default(appending),
 		service.NewObjectField(choFieldChanges,
-			service.NewStringAnnotatedEnumField(choFieldFormat, map[string]string{
+			choiceField(choFieldChanges+"."+choFieldFormat, map[string]string{
 				string(change.FormatDebezium): "`op`, `before` and `after`, at the top of the document or below `payload`.",
 				string(change.FormatCanal):    "`type`, `data` and `old` of Canal, TiDB and Flink's canal-json (arrays) or of Maxwell (objects).",
 				string(change.FormatFlink):    "`op` (`+I`, `-U`, `+U`, `-D`) and `data` of Flink's changelog-json.",
@@ -37,16 +38,16 @@ func changeFields() []*service.ConfigField {
 				service.NewStringField(choFieldVersionColumn).Description("The version column. Default: the one that the table's engine names.").Default(""),
 				service.NewStringField(choFieldColumnFrom).
 					Description("Where the version comes from. With `replacing` it must grow with every change of a row: `@kafka_offset` (the default), or something of the record such as `@envelope.source.lsn`. With a `VersionedCollapsingMergeTree` it is a member of the row, by default the one that is called as the column.").
-					Examples("@kafka_offset", "@envelope.source.lsn", "row_version").Default(""),
+					Examples("@kafka_offset", "@envelope.source.lsn", "row_version").Default("").LintRule(lintVersionFrom),
 			).Description("The version of a row.").Advanced(),
 			service.NewStringField(choFieldIsDeleted).Description("The column that flags deleted rows, with `replacing`. Default: the one that the table's engine names. A `ReplacingMergeTree(version)` without one may name a column here that readers filter by themselves.").Default("").Advanced(),
 			service.NewStringField(choFieldSign).Description("The sign column, with `collapsing`. Default: the one that the table's engine names.").Default("").Advanced(),
-			service.NewStringAnnotatedEnumField(choFieldTombstones, map[string]string{
+			choiceField(choFieldChanges+"."+choFieldTombstones, map[string]string{
 				string(change.PolicyIgnore): "It is passed over: Debezium sends one behind each deletion, for Kafka's compaction.",
 				string(change.PolicyDelete): "The row that the record's key, a JSON object, names is deleted. Only with `replacing`; the input's metadata has to have the key.",
 				string(change.PolicyReject): "It cannot be inserted.",
 			}).Description("What a record without a value is.").Default(string(change.PolicyIgnore)),
-			service.NewStringAnnotatedEnumField(choFieldTruncations, map[string]string{
+			choiceField(choFieldChanges+"."+choFieldTruncations, map[string]string{
 				string(change.PolicyReject): "It cannot be inserted: somebody has to empty the tables.",
 				string(change.PolicyIgnore): "It is passed over, and the tables keep their rows.",
 			}).Description("What to do with a record that says that the source table was emptied.").Default(string(change.PolicyReject)).Advanced(),
@@ -71,7 +72,10 @@ func (c *config) readChanges(conf *service.ParsedConfig) error {
 		Sign:        r.text(choFieldChanges, choFieldSign),
 	}
 	if from := r.text(choFieldChanges, choFieldVersion, choFieldColumnFrom); from != "" {
-		source := c.source(from)
+		source, err := c.source(from)
+		if err != nil {
+			return &cluster.ConfigError{Field: "changes.version.from", Reason: err.Error()}
+		}
 		s.VersionFrom = &source
 	}
 	if r.err != nil {
@@ -98,13 +102,25 @@ func (c *config) readOperation(conf *service.ParsedConfig, wanted bool) (err err
 	return nil
 }
 
+// envelope is what metadata is called that stands beside the row in a change stream's record, and a path in it.
+const envelope = "@envelope."
+
 // source reads `a.b[0].c` or `@name`, and takes note of the metadata that it wants.
-func (c *config) source(from string) column.Source {
+func (c *config) source(from string) (column.Source, error) {
+	path, beside := strings.CutPrefix(from, envelope)
 	name, meta := strings.CutPrefix(from, "@")
+	switch {
+	case from == "@":
+		return column.Source{}, errors.New("@ is not followed by the name of a piece of metadata")
+	case beside || !meta:
+		if err := column.CheckPath(path); err != nil {
+			return column.Source{}, err
+		}
+	}
 	if !meta {
-		return column.Path(from)
+		return column.Path(from), nil
 	}
 	c.wants.time = c.wants.time || from == "@kafka_timestamp_ms"
 	c.wants.key = c.wants.key || from == "@kafka_key"
-	return column.Meta(name)
+	return column.Meta(name), nil
 }

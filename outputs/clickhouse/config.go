@@ -217,7 +217,9 @@ func (c *config) readColumns(conf *service.ParsedConfig) error {
 			col.Source = column.Computed(len(c.computed))
 			c.computed = append(c.computed, computed{column: col.Name, mapping: m})
 		case from != "":
-			col.Source = c.source(from)
+			if col.Source, err = c.source(from); err != nil {
+				return &cluster.ConfigError{Field: "columns", Reason: fmt.Sprintf("from of %q: %s", col.Name, err)}
+			}
 		}
 		seen[col.Name] = true
 		c.insert.Columns = append(c.insert.Columns, col)

@@ -133,10 +133,10 @@ func serverFields() []*service.ConfigField {
 			Description("Any nodes of the cluster, as `host:port` of the native protocol. They are asked for the topology, one after the other; the rest is discovered.").
 			Example([]string{"ch-1:9000", "ch-2:9000"}).
 			Default([]any{}).
-			LintRule(`root = if this.type() == "string" && !this.re_match("^[^,]+:[0-9]+( *, *[^,]+:[0-9]+)*$") { "field addresses: " + this.string() + " is not host:port" }`),
+			LintRule(lintAddresses),
 		service.NewStringField(choFieldDSN).
 			Description("Instead of `addresses`, `database`, `username` and `password`: `clickhouse://user:password@host:9000,host:9000/database`. Parameters: `secure=true`, `skip_verify=true`, `compress=lz4|zstd|none`, `dial_timeout=5s`.").
-			Default("").Secret().Advanced(),
+			Default("").Secret().Advanced().LintRule(lintDSN),
 		service.NewStringField(choFieldDatabase).Description("Database of the table.").Default("default").
 			LintRule(nonEmpty(choFieldDatabase)),
 		service.NewStringField(choFieldTable).
@@ -149,20 +149,20 @@ func serverFields() []*service.ConfigField {
 		service.NewStringListOfListsField(choFieldShards).
 			Description("The replicas of each shard, in shard order, for networks where discovery cannot work. `table` is then the local table or the Distributed one.").
 			Example([][]string{{"a1:9000", "a2:9000"}, {"b1:9000"}}).
-			Default([]any{}).Advanced(),
+			Default([]any{}).Advanced().LintRule(lintShards),
 		service.NewStringMapField(choFieldAddressMap).
 			Description("Reachable `host:port` for a discovered `host:port`, behind address translation, in Kubernetes, or through a port-forward.").
 			Example(map[string]any{"ch-1.internal:9000": "localhost:19000"}).
-			Default(map[string]any{}).Advanced(),
+			Default(map[string]any{}).Advanced().LintRule(lintAddressMap),
 		service.NewStringField(choFieldUsername).Description("User to log in as.").Default("default"),
 		service.NewStringField(choFieldPassword).Description("The user's password.").Default("").Secret(),
 		service.NewTLSToggledField(choFieldTLS),
-		service.NewStringEnumField(choFieldCompression, "none", "lz4", "zstd").
+		service.NewStringEnumField(choFieldCompression, "none", "lz4", "zstd").LintRule(oneOf(choFieldCompression, "none", "lz4", "zstd")).
 			Description("Codec of the blocks. `lz4` costs the least CPU for what it saves; `zstd` halves the bytes again for two to four times the CPU.").
 			Default("lz4"),
 		service.NewStringMapField(choFieldSettings).
 			Description("Further ClickHouse settings of each INSERT, such as `insert_quorum: auto`. Those that deduplication rests on are set by this output and refused here.").
-			Default(map[string]any{}).Advanced(),
+			Default(map[string]any{}).Advanced().LintRule(lintSettings),
 	}
 }
 
@@ -189,30 +189,30 @@ func rowFields() []*service.ConfigField {
 			Example([]any{map[string]any{"name": "kafka_offset", "from": "@kafka_offset"}}).
 			Default([]any{}).
 			LintRule(lintColumns),
-		service.NewStringAnnotatedEnumField(choFieldUnknownFields, map[string]string{
+		choiceField(choFieldUnknownFields, map[string]string{
 			"ignore":     "They are passed over.",
 			"reject":     "The row cannot be inserted.",
 			"add_column": "A Nullable column of a type that holds the value (a String for objects, and for arrays within eight others) is added to the local tables and to the Distributed one, within the bounds of `add_column`. A name that the server does not take is logged once and ignored from then on. It takes the privilege ALTER ADD COLUMN.",
 		}).Description("What to do with members that no column takes.").Default("ignore"),
 		service.NewObjectField(choFieldAddColumn,
-			service.NewStringListField(choFieldInclude).Description("Regular expressions for the names of members that may become columns. Empty: all may.").Default([]any{}),
-			service.NewStringListField(choFieldExclude).Description("Regular expressions for names that may not.").Default([]any{}),
+			patternsField(choFieldAddColumn+"."+choFieldInclude).Description("Regular expressions for the names of members that may become columns. Empty: all may.").Default([]any{}),
+			patternsField(choFieldAddColumn+"."+choFieldExclude).Description("Regular expressions for names that may not.").Default([]any{}),
 			service.NewIntField(choFieldMax).Description("Columns that the table may have in all.").Default(200).
-				LintRule(`root = if this < 1 { "field add_column.max: must be at least 1" }`),
-			service.NewDurationField(choFieldInterval).Description("Least time between two changes of the table.").Default("10s"),
+				LintRule(atLeastOne("add_column.max")),
+			service.NewDurationField(choFieldInterval).LintRule(matching("add_column.interval", "%s is not a duration such as 10s", durationPattern)).Description("Least time between two changes of the table.").Default("10s"),
 		).Description("Bounds for `unknown_fields: add_column`.").Advanced(),
-		service.NewStringAnnotatedEnumField(choFieldDuplicates, map[string]string{
+		choiceField(choFieldDuplicates, map[string]string{
 			"last":   "The last one counts.",
 			"reject": "The row cannot be inserted.",
 		}).Description("What to do with a member that stands twice in a document.").Default("last").Advanced(),
 		service.NewObjectField(choFieldRouting,
-			service.NewStringAnnotatedEnumField(choFieldStrategy, strategies).Description("How rows are given to shards.").Default(string(insert.StrategyTable)),
+			choiceField(choFieldRouting+"."+choFieldStrategy, strategies).Description("How rows are given to shards.").Default(string(insert.StrategyTable)),
 			service.NewStringListField(choFieldKey).Description("Columns to hash, for `hash` and `consistent_hash`.").Default([]any{}),
 		).Description("Which shard a row goes to.").LintRule(lintRouting),
 		service.NewObjectField(choFieldReplicas,
-			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").
+			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").LintRule(oneOf("replicas.policy", "random", "in_order", "round_robin", "nearest")).
 				Description("Which replica of a shard is written: as ClickHouse's `load_balancing`.").Default("random"),
-			service.NewDurationField(choFieldMaxDelay).
+			durationField(choFieldReplicas+"."+choFieldMaxDelay).
 				Description("A replica that lags further behind is passed over while there is another one.").Default("300s").Advanced(),
 		).Description("Which replica of a shard takes a block."),
 	}
@@ -220,7 +220,7 @@ func rowFields() []*service.ConfigField {
 
 func deliveryFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringAnnotatedEnumField(choFieldDelivery, map[string]string{
+		choiceField(choFieldDelivery, map[string]string{
 			"auto":          "Exactly once when the batch comes from an input that can give it (`kafka_exactly_once`), at least once otherwise.",
 			"at_least_once": "At least once with any input.",
 			"exactly_once":  "Refuses an input that cannot give it, and tables that do not drop repeated blocks.",
@@ -230,17 +230,17 @@ func deliveryFields() []*service.ConfigField {
 			Default("").Advanced(),
 		service.NewObjectField(choFieldRetries,
 			service.NewIntField(choFieldMaxAttempts).Description("Attempts at one shard's block before `on_exhausted` applies.").Default(8).
-				LintRule(`root = if this < 1 { "field retries.max_attempts: must be at least 1" }`),
-			service.NewDurationField(choFieldInitialInterval).Description("Wait after the first attempt. It doubles, and half of it is random.").Default("200ms"),
-			service.NewDurationField(choFieldMaxInterval).Description("Longest wait between two attempts.").Default("30s"),
+				LintRule(atLeastOne("retries.max_attempts")),
+			durationField(choFieldRetries+"."+choFieldInitialInterval).Description("Wait after the first attempt. It doubles, and half of it is random.").Default("200ms"),
+			durationField(choFieldRetries+"."+choFieldMaxInterval).Description("Longest wait between two attempts.").Default("30s"),
 		).Description("How a shard that fails is tried again, within the write of the batch."),
-		service.NewStringAnnotatedEnumField(choFieldOnExhausted, map[string]string{
+		choiceField(choFieldOnExhausted, map[string]string{
 			"retry": "The batch is handed back and delivered again: its partition waits.",
 			"spool": "The block is put on disk, an alert goes out, and the stream goes on; `connect clickhouse spool replay` inserts it later. A full disk falls back to `retry`.",
 		}).Description("What happens to a block whose attempts are used up.").Default("retry"),
 		service.NewObjectField(choFieldSpool,
 			service.NewStringField(choFieldPath).Description("Directory for the blocks.").Default(""),
-			service.NewStringField(choFieldMaxBytes).Description("Most bytes that the directory may take.").Default("10GiB").Advanced(),
+			sizeField(choFieldSpool+"."+choFieldMaxBytes).Description("Most bytes that the directory may take.").Default("10GiB").Advanced(),
 		).Description("Where blocks go with `on_exhausted: spool`."),
 		service.NewOutputField(choFieldDeadLetter).Optional().
 			Description("An output for rows that can never be inserted, as they came and with the reason as metadata. See the description."),
@@ -251,24 +251,20 @@ func deliveryFields() []*service.ConfigField {
 
 func tuningFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewDurationField(choFieldRefresh).Description("Time between two looks at the topology and the table's columns. A telling error makes it look at once.").Default("60s").Advanced(),
-		service.NewDurationField(choFieldDialTimeout).Description("For a connection to be opened.").Default("5s").Advanced(),
-		service.NewDurationField(choFieldStallTimeout).
+		durationField(choFieldRefresh).Description("Time between two looks at the topology and the table's columns. A telling error makes it look at once.").Default("60s").Advanced(),
+		durationField(choFieldDialTimeout).Description("For a connection to be opened.").Default("5s").Advanced(),
+		durationField(choFieldStallTimeout).
 			Description("A host that is silent for so long in the middle of an insert is probed over a second connection, and taken for frozen when it does not answer that one.").Default("10s").Advanced(),
-		service.NewDurationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
-		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced(),
-		service.NewStringField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
+		durationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
+		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced().LintRule(atLeastOne(choFieldMaxBlockRows)),
+		sizeField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
 		service.NewBatchPolicyField(choFieldBatching).
 			Description("Leave it out, and batches are put together by themselves: one that comes while nothing is being inserted is inserted at once, those that come meanwhile make up the next insert, " +
 				"up to 100,000 messages or 16 MiB. So blocks grow with the load, and a batch waits for nothing when there is none. The ranges of `kafka_exactly_once` are blocks already and go as they are. " +
 				"A policy that is given applies instead: `count: 1` inserts each batch by itself; a `period` makes fewer and larger inserts out of a thin stream, for as much latency."),
 		service.NewIntField(choFieldMaxInFlight).Description("Inserts of batches that run at the same time. Each holds its blocks in memory. With 1, batches are inserted one after the other in the order they came, and `batching` puts none together by itself.").Default(4).
-			LintRule(`root = if this < 1 { "field max_in_flight: must be at least 1" }`),
+			LintRule(atLeastOne(choFieldMaxInFlight)),
 	}
-}
-
-func nonEmpty(field string) string {
-	return `root = if this.string() == "" { "field ` + field + `: is required" }`
 }
 
 const lintWhole = `root = [
@@ -285,16 +281,10 @@ const lintWhole = `root = [
 
 const lintRouting = `let keyed = ["hash", "consistent_hash"].contains(this.strategy.or("table"))
 root = [
+  if this.key.or([]).any(k -> k == "") { "field routing.key: a column has no name" },
   if $keyed && this.key.or([]).length() == 0 { "field routing.key: strategy " + this.strategy + " needs at least one column" },
   if !$keyed && this.key.or([]).length() > 0 { "field routing.key: is only used by the strategies hash and consistent_hash" },
 ].filter(e -> e != null)`
-
-// The engine asks of the list as a whole, and then of each entry.
-const lintColumns = `root = if this.type() == "object" { [
-  if this.name.or("") == "" { "field columns: an entry has no name" },
-  if this.from.or("") != "" && this.mapping.or("") != "" { "field columns: " + this.name.or("") + " has both from and mapping" },
-  if this.skip.or(false) && (this.from.or("") != "" || this.mapping.or("") != "") { "field columns: " + this.name.or("") + " is skipped and has a source" },
-].filter(e -> e != null) }`
 
 type example struct{ title, summary, yaml string }
 
