@@ -160,6 +160,9 @@ func (o *Options) Validate() error {
 	if keyed && len(o.Key) == 0 {
 		return &cluster.ConfigError{Field: "routing.key", Reason: fmt.Sprintf("strategy %s needs at least one column", o.Strategy)}
 	}
+	if slices.Contains(o.Key, "") {
+		return &cluster.ConfigError{Field: "routing.key", Reason: "a column has no name"}
+	}
 	if !keyed && len(o.Key) > 0 {
 		return &cluster.ConfigError{Field: "routing.key", Reason: "is only used by the strategies hash and consistent_hash"}
 	}
