@@ -36,6 +36,8 @@ type Decoder struct {
 	spans   []jsonscan.Span
 	keys    *jsonscan.Scanner // of an image; nil without keys
 	was, is []jsonscan.Span   // the keys of two images
+	whole   *jsonscan.Scanner // of the keys that must be there in a row that is taken away; nil without
+	there   []jsonscan.Span
 	doc     []byte
 	base    int // of the paths below the wrapper, or at the top
 	rows    []Row
@@ -103,29 +105,76 @@ func (d *Decoder) compileEnvelope() error {
 }
 
 func (d *Decoder) compileKeys() error {
-	if len(d.opts.Keys) == 0 || d.opts.Mode != Replacing {
+	if d.opts.Mode != Replacing {
 		return nil
 	}
-	paths := make([][]jsonscan.Step, len(d.opts.Keys))
-	for i, p := range d.opts.Keys {
+	var err error
+	if d.keys, err = keyScanner(d.opts.Keys); err != nil {
+		return err
+	}
+	if d.whole, err = keyScanner(d.opts.Complete); err != nil {
+		return err
+	}
+	d.was, d.is = make([]jsonscan.Span, len(d.opts.Keys)), make([]jsonscan.Span, len(d.opts.Keys))
+	d.there = make([]jsonscan.Span, len(d.opts.Complete))
+	return nil
+}
+
+// keyScanner finds members of an image; nil when there are none to be found.
+func keyScanner(keys []string) (*jsonscan.Scanner, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	paths := make([][]jsonscan.Step, len(keys))
+	for i, p := range keys {
 		var err error
 		if paths[i], err = jsonscan.ParsePath(p); err != nil {
-			return fmt.Errorf("reading the path of a key: %w", err)
+			return nil, fmt.Errorf("reading the path of a key: %w", err)
 		}
 	}
 	// Without StopEarly, so that of a member that stands twice the same one counts here as in the row.
 	fields, err := jsonscan.Compile(paths, jsonscan.Options{})
 	if err != nil {
-		return fmt.Errorf("compiling the paths of the key: %w", err)
+		return nil, fmt.Errorf("compiling the paths of the key: %w", err)
 	}
-	d.keys = fields.NewScanner()
-	d.was, d.is = make([]jsonscan.Span, len(paths)), make([]jsonscan.Span, len(paths))
+	return fields.NewScanner(), nil
+}
+
+// complete refuses a row that is taken away without all of its key.
+func (d *Decoder) complete(image []byte) error {
+	if d.whole == nil {
+		return nil
+	}
+	if err := d.whole.Scan(image, d.there); err != nil {
+		return refuse("reading the row that is taken away: %v", err)
+	}
+	for i, s := range d.there {
+		if s.Kind == jsonscan.Missing {
+			return refuse("the row that is taken away, %s, does not have %s, which the table is ordered by: it would be looked for under another key", shorten(image), d.opts.Complete[i])
+		}
+	}
 	return nil
 }
 
 // Rows returns the rows that tell of the record's change; none for a record that says nothing about rows. They are valid until the
 // next call. The error is a *RecordError.
 func (d *Decoder) Rows(rec Record) ([]Row, error) {
+	rows, err := d.read(rec)
+	if err != nil {
+		return nil, err
+	}
+	for i := range rows {
+		if !rows[i].Removes {
+			continue
+		}
+		if err := d.complete(rows[i].Image); err != nil {
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+func (d *Decoder) read(rec Record) ([]Row, error) {
 	d.rows, d.merged, d.doc = d.rows[:0], d.merged[:0], nil
 	if isNull(rec.Value) {
 		return d.tombstone(rec.Key)

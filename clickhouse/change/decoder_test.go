@@ -1,7 +1,9 @@
 package change
 
 import (
+	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -57,6 +59,8 @@ func TestDebezium(t *testing.T) {
 		"no row":             {`{"op":"c","after":[1]}`, "after is array, not an object", "after is array"},
 		"nothing put":        {`{"op":"c","after":null}`, "a change of kind insert without the row as it is", "without the row as it is"},
 		"unlogged value":     {`{"op":"u","before":{"id":1},"after":{"id":1,"t":"__debezium_unavailable_value"}}`, "REPLICA IDENTITY FULL", "REPLICA IDENTITY FULL"},
+		"unlogged bytes":     {`{"op":"u","before":{"id":1},"after":{"id":1,"t":"X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ\u003d\u003d"}}`, "REPLICA IDENTITY FULL", "REPLICA IDENTITY FULL"},
+		"unlogged hex":       {`{"op":"u","before":{"id":1},"after":{"id":1,"t":"5f5f646562657a69756d5f756e617661696c61626c655f76616c7565"}}`, "REPLICA IDENTITY FULL", "REPLICA IDENTITY FULL"},
 		"not JSON":           {`{"op":"c","after":{"id":1}`, "reading", "reading"},
 		"not an object":      {`[1]`, "not a JSON object", "not a JSON object"},
 	} {
@@ -104,6 +108,7 @@ func TestCanal(t *testing.T) {
 		"Maxwell insert":  {`{"type":"insert","data":{"id":1}}`, `+1{"id":1}`, `+1{"id":1}`},
 		"Maxwell update":  {`{"type":"update","data":{"id":1,"a":2},"old":{"a":1}}`, `+1{"id":1,"a":2}`, `-0{"id":1,"a":1} +1{"id":1,"a":2}`},
 		"Maxwell delete":  {`{"type":"delete","data":{"id":1}}`, `-0{"id":1}`, `-0{"id":1}`},
+		"Maxwell schema":  {`{"type":"table-alter","database":"d","table":"t","old":{"columns":[]},"def":{}}`, ``, ``},
 		"Maxwell start":   {`{"type":"bootstrap-start","data":{}}`, ``, ``},
 		"no rows":         {`{"type":"INSERT","data":[]}`, ``, ``},
 		"not rows":        {`{"type":"INSERT","data":[1]}`, "row 0 of data is number", "row 0 of data is number"},
@@ -138,6 +143,7 @@ func TestMapping(t *testing.T) {
 		"delete":  {"DELETE", `-0{"id":1}`},
 		"ignore":  {"ignore", ``},
 		"images":  {map[string]any{"op": "u", "before": map[string]any{"id": 5}, "after": map[string]any{"id": 6}}, `-0{"id":5} +1{"id":6}`},
+		"values":  {map[string]any{"op": "c", "after": map[string]any{"id": json.Number("18446744073709551615"), "b": []byte("a\"\xff"), "f": math.Inf(1)}}, "+1{\"b\":\"a\\\"\xff\",\"f\":\"inf\",\"id\":18446744073709551615}"},
 		"nothing": {nil, "changes.operation has no result"},
 		"number":  {7, "changes.operation made int"},
 		"word":    {"remove", `changes.operation is "remove"`},
@@ -152,6 +158,41 @@ func TestMapping(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, test.want, told(rows))
 		})
+	}
+}
+
+// An upsert may replace a row, which collapsing has to take back.
+func TestUpsertsThatCollapse(t *testing.T) {
+	d := newDecoder(t, Options{Mode: Collapsing, Format: FormatMapping})
+	for _, unknown := range []any{"upsert", map[string]any{"op": "upsert", "after": map[string]any{"id": 1}}} {
+		_, err := d.Rows(Record{Value: []byte(`{"id":1}`), Operation: unknown})
+		require.ErrorContains(t, err, "an upsert without the row as it was")
+	}
+	rows, err := d.Rows(Record{Value: []byte(`{"id":1}`), Operation: map[string]any{"op": "upsert", "before": map[string]any{"id": 1}, "after": map[string]any{"id": 2}}})
+	require.NoError(t, err)
+	require.Equal(t, `-0{"id":1} +1{"id":2}`, told(rows))
+}
+
+// A row that is taken away without all of its key would be looked for under a key that has defaults in it.
+func TestRowsTakenAwayAreWhole(t *testing.T) {
+	d := newDecoder(t, Options{Keys: []string{"id", "tenant", "region"}, Complete: []string{"id", "tenant"}, Tombstones: PolicyDelete})
+	for _, record := range []Record{
+		{Value: []byte(`{"op":"d","before":{"id":1}}`)},
+		{Key: []byte(`{"id":1}`)},
+		{Value: []byte(`{"op":"u","before":{"id":1},"after":{"id":2,"tenant":1}}`)},
+	} {
+		_, err := d.Rows(record)
+		require.ErrorContains(t, err, `does not have tenant, which the table is ordered by`)
+	}
+	for _, record := range []Record{
+		{Value: []byte(`{"op":"d","before":{"id":1,"tenant":null}}`)},
+		{Key: []byte(`{"id":1,"tenant":2}`)},
+		{Value: []byte(`{"op":"c","after":{"id":1}}`)},
+		{Value: []byte(`{"op":"u","before":{"id":1},"after":{"id":1}}`)},
+	} {
+		rows, err := d.Rows(record)
+		require.NoError(t, err)
+		require.Len(t, rows, 1)
 	}
 }
 

@@ -19,7 +19,7 @@ func (d *Decoder) change(n int, op Operation, before, after []byte) error {
 	if after == nil {
 		return refuse("a change of kind %s without the row as it is", op)
 	}
-	if op == Update || op == Upsert && before != nil {
+	if op == Update || op == Upsert && (before != nil || d.opts.Mode == Collapsing) {
 		if err := d.replaced(n, op, before, after); err != nil {
 			return err
 		}

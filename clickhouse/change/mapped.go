@@ -1,6 +1,6 @@
 package change
 
-import "encoding/json"
+import "github.com/benthos-clickhouse/connect/clickhouse/column"
 
 // mapped takes what a mapping made of the record.
 func (d *Decoder) mapped(result any) error {
@@ -48,7 +48,7 @@ func image(name string, v any) ([]byte, error) {
 	if _, ok := v.(map[string]any); !ok {
 		return nil, refuse("%s of changes.operation is a %T, not an object with the columns of a row", name, v)
 	}
-	text, err := json.Marshal(v)
+	text, err := column.AppendJSON(nil, v)
 	if err != nil {
 		return nil, refuse("%s of changes.operation: %v", name, err)
 	}

@@ -29,12 +29,13 @@ var operationNames = [...]string{"unknown", "insert", "update", "upsert", "delet
 func (o Operation) String() string { return operationNames[o] }
 
 // spellings are those of Debezium (c, u, d, r, t, m), Flink (+I, -U, +U, -D and RowKind's names), Canal and TiDB (INSERT, …), Maxwell
-// (insert, bootstrap-insert, …) and Oracle GoldenGate (I, U, D, T), in lower case.
+// (insert, bootstrap-insert, table-alter, …) and Oracle GoldenGate (I, U, D, T), in lower case.
 var spellings = map[string]Operation{
 	"c": Insert, "r": Insert, "u": Update, "d": Delete, "t": Truncate, "m": Ignore,
 	"+i": Insert, "-u": UpdateBefore, "+u": UpdateAfter, "-d": Delete, "i": Insert,
 	"insert": Insert, "create": Insert, "read": Insert, "update": Update, "upsert": Upsert, "delete": Delete,
 	"update_before": UpdateBefore, "update_after": UpdateAfter, "truncate": Truncate, "ignore": Ignore,
+	"table-create": Ignore, "table-alter": Ignore, "table-drop": Ignore, "database-create": Ignore, "database-alter": Ignore, "database-drop": Ignore,
 	"bootstrap-insert": Insert, "bootstrap-start": Ignore, "bootstrap-complete": Ignore, "tidb_watermark": Ignore,
 }
 

@@ -47,6 +47,9 @@ type Options struct {
 	// Keys are the paths, below an image, of the values that identify a row in the table, each in the syntax of column.Path. An update that
 	// changes one of them moves the row. Only used with Replacing.
 	Keys []string
+	// Complete are those of the Keys, one path each, that a row which is taken away has to have: a default in its place would name another row.
+	// Only used with Replacing.
+	Complete []string
 	// Tombstones says what a record without a value is: PolicyIgnore, PolicyDelete (with Replacing) or PolicyReject.
 	Tombstones Policy // PolicyIgnore
 	// Truncations says what becomes of a record that empties the source table: PolicyIgnore or PolicyReject.

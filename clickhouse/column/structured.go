@@ -108,6 +108,9 @@ func kindOf(c byte) jsonscan.Kind {
 
 var errDeepValue = errors.New("nests too deep")
 
+// AppendJSON writes a Go value that ReadValue takes as the JSON that ReadJSON makes the same of.
+func AppendJSON(dst []byte, v any) ([]byte, error) { return appendJSON(dst, v, 0) }
+
 // appendJSON writes a Go value as JSON. Members of maps come in the order of their names, so that equal rows give equal text.
 func appendJSON(dst []byte, v any, depth int) ([]byte, error) {
 	if depth > jsonscan.DefaultMaxDepth {

@@ -1,7 +1,6 @@
 package insert
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -115,7 +114,7 @@ func (e *expander) rows(j *job, i int, rec *Record) ([]change.Row, error) {
 	value := rec.JSON
 	if value == nil && rec.Value != nil {
 		var err error
-		if value, err = json.Marshal(rec.Value); err != nil {
+		if value, err = column.AppendJSON(nil, rec.Value); err != nil {
 			return nil, fmt.Errorf("writing the record as JSON: %w", err)
 		}
 	}

@@ -196,8 +196,11 @@ func (c *changes) field(table *cluster.Table, f *column.Field, m merged) error {
 	if !col.InSortingKey || f.Column == m.version {
 		return nil
 	}
-	if path, ok := keyPath(f); ok {
-		c.opts.Keys = append(c.opts.Keys, path)
+	if paths := keyPaths(f); len(paths) > 0 {
+		c.opts.Keys = append(c.opts.Keys, paths...)
+		if len(paths) == 1 && f.Default.Kind == column.Zero {
+			c.opts.Complete = append(c.opts.Complete, paths...)
+		}
 		return nil
 	}
 	if name == metaTopic || name == metaPartition {
@@ -220,22 +223,34 @@ func (c *changes) workedOut(t *target, fields []column.Field) error {
 		}
 		c.opts.Keys = nil
 		for i := range fields {
-			if path, ok := keyPath(&fields[i]); ok {
-				c.opts.Keys = append(c.opts.Keys, path)
-			}
+			c.opts.Keys = append(c.opts.Keys, keyPaths(&fields[i])...)
 		}
 		return nil
 	}
 	return nil
 }
 
-// keyPath is where a column's value stands in an image, as change.Options has it.
-func keyPath(f *column.Field) (string, bool) {
+// keyPaths is where a column's value may stand in an image, as change.Options has it: a column whose name has dots may be the member called
+// so, or one within an object.
+func keyPaths(f *column.Field) []string {
 	path, ok := f.Source.DocumentPath()
-	if ok && path == "" {
-		path = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(f.Column) + `"`
+	switch {
+	case !ok:
+		return nil
+	case path != "":
+		return []string{path}
 	}
-	return path, ok
+	quote := func(name string) string {
+		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
+	}
+	paths := []string{quote(f.Column)}
+	if steps := strings.Split(f.Column, "."); len(steps) > 1 && !slices.Contains(steps, "") {
+		for i := range steps {
+			steps[i] = quote(steps[i])
+		}
+		paths = append(paths, strings.Join(steps, "."))
+	}
+	return paths
 }
 
 // checkPlacement refuses a way of routing by which two changes of one row may come to two shards, where they would never meet.
