@@ -1,9 +1,12 @@
 package cluster
 
 import (
+	"context"
 	"math/rand/v2"
+	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -69,7 +72,7 @@ func (c *Cluster) byPolicy(s *Shard) []*Replica {
 	case PolicyNearest:
 		shuffle(ordered)
 		slices.SortStableFunc(ordered, func(a, b *Replica) int {
-			return hostDistance(localHost, a.Host) - hostDistance(localHost, b.Host)
+			return hostDistance(c.here, a.Host) - hostDistance(c.here, b.Host)
 		})
 	default:
 		shuffle(ordered)
@@ -90,7 +93,24 @@ func (c *Cluster) round(shard uint32) *atomic.Uint32 {
 
 func shuffle(r []*Replica) { rand.Shuffle(len(r), func(i, j int) { r[i], r[j] = r[j], r[i] }) }
 
-var localHost = func() string { h, _ := os.Hostname(); return h }()
+// nameLookup bounds the look-up of this host's full name.
+const nameLookup = 2 * time.Second
+
+// fullHostName is the name of this host that ClickHouse compares with those of the replicas (base/base/getFQDNOrHostName.cpp, 26.7): the one that DNS or
+// the hosts file have for it, domain included, or else the short one.
+func fullHostName(ctx context.Context) string {
+	short, err := os.Hostname()
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, nameLookup)
+	defer cancel()
+	full, err := net.DefaultResolver.LookupCNAME(ctx, short)
+	if err != nil || full == "" {
+		return short
+	}
+	return strings.TrimSuffix(full, ".")
+}
 
 // hostDistance counts the positions at which two host names differ, up to the end of the shorter one: nearest_hostname of
 // ClickHouse 26.7 (getHostNamePrefixDistance in src/Common/isLocalAddress.cpp).

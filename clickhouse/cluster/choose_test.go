@@ -1,7 +1,10 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,9 +66,8 @@ func TestPolicies(t *testing.T) {
 		require.Len(t, firsts, 3)
 	})
 	t.Run("nearest", func(t *testing.T) {
-		defer func(was string) { localHost = was }(localHost)
-		localHost = "ch-1-2"
 		c, l := offline(Config{Replicas: PolicyNearest}, 3)
+		c.here = "ch-1-2"
 		others := map[string]bool{}
 		for range 200 {
 			got := hosts(c.candidates(&l.Shards[0], nil))
@@ -74,6 +76,24 @@ func TestPolicies(t *testing.T) {
 		}
 		require.Len(t, others, 2, "equally near ones take turns")
 	})
+}
+
+// What comes after the short name tells data centres apart.
+func TestNearestLooksAtTheDomain(t *testing.T) {
+	c, l := offline(Config{Replicas: PolicyNearest}, 3)
+	c.here = "app-1.west.example.com"
+	for i, host := range []string{"ch-01.east.example.com", "ch-02.west.example.com", "ch-03.east.example.com"} {
+		l.Shards[0].Replicas[i].Host = host
+	}
+	for range 20 {
+		require.Equal(t, "ch-02.west.example.com", c.candidates(&l.Shards[0], nil)[0].Host)
+	}
+	short, err := os.Hostname()
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(fullHostName(t.Context()), short))
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.NotEmpty(t, fullHostName(gone), "a name service that does not answer keeps nobody waiting")
 }
 
 func TestHostDistance(t *testing.T) {

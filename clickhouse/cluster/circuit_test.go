@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"errors"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,6 +35,26 @@ func TestCircuitOpensProbesAndCloses(t *testing.T) {
 	require.True(t, c.success(true))
 	require.NoError(t, c.allow(now))
 	require.False(t, c.success(true))
+}
+
+func TestCircuitLetsOneOfManyWritersTry(t *testing.T) {
+	var c circuit
+	now := time.Now()
+	for round := range 20 {
+		c.failure(now, errDown)
+		now = c.until
+		var tries atomic.Int32
+		var writers sync.WaitGroup
+		for range 32 {
+			writers.Go(func() {
+				if c.allow(now) == nil {
+					tries.Add(1)
+				}
+			})
+		}
+		writers.Wait()
+		require.Equal(t, int32(1), tries.Load(), "round %d", round)
+	}
 }
 
 func TestCircuitBackoffGrowsAndIsBounded(t *testing.T) {

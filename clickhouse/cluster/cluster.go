@@ -24,6 +24,8 @@ type Cluster struct {
 	cfg Config
 	log *slog.Logger
 
+	here string // name of this host, for PolicyNearest
+
 	layout    atomic.Pointer[Layout]
 	refreshMu sync.Mutex // one discovery at a time
 	asked     chan struct{}
@@ -51,6 +53,9 @@ func Open(ctx context.Context, cfg Config) (*Cluster, error) {
 		return nil, err
 	}
 	c := newCluster(cfg)
+	if cfg.Replicas == PolicyNearest {
+		c.here = fullHostName(ctx)
+	}
 	l, err := c.discover(ctx)
 	if err != nil {
 		c.retireAll()
@@ -339,7 +344,7 @@ func (c *Cluster) onFirst(ctx context.Context, addresses []string, f func(*Conn)
 		if ctx.Err() != nil {
 			return err
 		}
-		if ch.IsException(err) && !isRefusal(err) {
+		if ch.IsException(err) && !isRefusal(err) && !isBusy(err) {
 			return err
 		}
 		failed = append(failed, addressed(address, err))

@@ -340,7 +340,20 @@ func (c *Cluster) reachable(address string) string {
 	if to, ok := c.cfg.AddressMap[address]; ok {
 		return to
 	}
+	for from, to := range c.cfg.AddressMap {
+		if sameAddress(from, address) {
+			return to
+		}
+	}
 	return address
+}
+
+// sameAddress tells whether two texts are one host:port: names in any case, and IPv6 addresses however they are shortened.
+func sameAddress(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	ip := net.ParseIP(hostA)
+	return portA == portB && (strings.EqualFold(hostA, hostB) || ip != nil && ip.Equal(net.ParseIP(hostB)))
 }
 
 func loopback(host string) bool {

@@ -74,6 +74,7 @@ func (n *node) take(ctx context.Context) (*Conn, error) {
 			return conn, nil
 		}
 		conn.close()
+		n.drop(time.Now()) // the others would fail as well, each after a deadline of its own
 	}
 	conn, err := n.dial(ctx)
 	if err != nil {
@@ -227,6 +228,12 @@ func hostFault(err error) bool {
 func isRefusal(err error) bool {
 	var auth *AuthenticationError
 	return errors.As(err, &auth)
+}
+
+// isBusy tells whether the exception is about the server's state, so that another host may well answer.
+func isBusy(err error) bool {
+	return ch.IsErr(err, proto.ErrTooManySimultaneousQueries, proto.ErrServerOverloaded, proto.ErrNoFreeConnection, proto.ErrMemoryLimitExceeded,
+		proto.ErrCannotScheduleTask, proto.ErrTimeoutExceeded, proto.ErrQueryWasCancelled, proto.ErrAborted)
 }
 
 // errPoolFull says that the caller gave up before one of its own connections was free.

@@ -59,6 +59,7 @@ func TestConfigRefusals(t *testing.T) {
 		"two sources":         {"addresses: [ a:9000 ]\ntable: t\ndsn: clickhouse://a:9000", "field `dsn`: cannot be combined"},
 		"http dsn":            {"table: t\ndsn: http://a:8123", "scheme \"http\" is not clickhouse"},
 		"dsn parameter":       {"table: t\ndsn: clickhouse://a:9000?max_threads=1", "parameter max_threads is not known"},
+		"session zone":        {server + "settings: { session_timezone: Asia/Tokyo }", "name one in the columns"},
 		"owned setting":       {server + "settings: { async_insert: '1' }", "field `settings.async_insert`: is set by this output"},
 		"no key":              {server + "routing: { strategy: hash }", "field `routing.key`: strategy hash needs at least one column"},
 		"useless key":         {server + "routing: { key: [ a ] }", "field `routing.key`: is only used by"},

@@ -151,7 +151,7 @@ func serverFields() []*service.ConfigField {
 			Example([][]string{{"a1:9000", "a2:9000"}, {"b1:9000"}}).
 			Default([]any{}).Advanced().LintRule(lintShards),
 		service.NewStringMapField(choFieldAddressMap).
-			Description("Reachable `host:port` for a discovered `host:port`, behind address translation, in Kubernetes, or through a port-forward.").
+			Description("Reachable `host:port` for a discovered `host:port`, behind address translation, in Kubernetes, or through a port-forward. IPv6 addresses stand in brackets.").
 			Example(map[string]any{"ch-1.internal:9000": "localhost:19000"}).
 			Default(map[string]any{}).Advanced().LintRule(lintAddressMap),
 		service.NewStringField(choFieldUsername).Description("User to log in as.").Default("default"),
@@ -161,7 +161,7 @@ func serverFields() []*service.ConfigField {
 			Description("Codec of the blocks. `lz4` costs the least CPU for what it saves; `zstd` halves the bytes again for two to four times the CPU.").
 			Default("lz4"),
 		service.NewStringMapField(choFieldSettings).
-			Description("Further ClickHouse settings of each INSERT, such as `insert_quorum: auto`. Those that deduplication rests on are set by this output and refused here.").
+			Description("Further ClickHouse settings of each INSERT, such as `insert_quorum: auto`. Those that deduplication rests on are set by this output and refused here, and so is `session_timezone`: times without a zone are read in the servers'.").
 			Default(map[string]any{}).Advanced().LintRule(lintSettings),
 	}
 }
@@ -211,7 +211,7 @@ func rowFields() []*service.ConfigField {
 		).Description("Which shard a row goes to.").LintRule(lintRouting),
 		service.NewObjectField(choFieldReplicas,
 			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").LintRule(oneOf("replicas.policy", "random", "in_order", "round_robin", "nearest")).
-				Description("Which replica of a shard is written: as ClickHouse's `load_balancing`.").Default("random"),
+				Description("Which replica of a shard is written: as ClickHouse's `load_balancing`, where `nearest` is called `nearest_hostname`.").Default("random"),
 			durationField(choFieldReplicas+"."+choFieldMaxDelay).
 				Description("A replica that lags further behind is passed over while there is another one.").Default("300s").Advanced(),
 		).Description("Which replica of a shard takes a block."),

@@ -2,15 +2,18 @@ package cluster
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 )
 
 // insertRow is the INSERT of one row that has nothing but an id.
@@ -184,6 +187,72 @@ func TestAddressMapReachesWhatDiscoveryNames(t *testing.T) {
 	l := open(t, cfg).Layout()
 	require.Equal(t, "unreachable.invalid:9000", l.Shards[0].Replicas[0].ID())
 	require.Equal(t, servers.Servers[0].Addr(), l.Shards[0].Replicas[0].Address)
+}
+
+func TestAddressMapOfIPv6(t *testing.T) {
+	db := tables(t)
+	cfg := config(db, "events_local")
+	cfg.Cluster = "ipv6"
+	cfg.AddressMap = map[string]string{"[2001:db8::1]:9000": servers.Servers[0].Addr(), "[2001:db8::2]:9000": servers.Servers[1].Addr()}
+	l := open(t, cfg).Layout()
+	require.Equal(t, "[2001:db8::1]:9000", l.Shards[0].Replicas[0].ID())
+	require.Equal(t, servers.Servers[0].Addr(), l.Shards[0].Replicas[0].Address)
+	require.Equal(t, servers.Servers[1].Addr(), l.Shards[0].Replicas[1].Address, "however it is written")
+}
+
+// A server that answers, and answers with a refusal for its own sake, is not the only one.
+func TestABusyServerIsPassedOver(t *testing.T) {
+	db := tables(t)
+	busy, err := ch.Dial(t.Context(), ch.Options{Address: servers.Servers[0].Addr(), User: "crowded"})
+	require.NoError(t, err)
+	working, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- busy.Do(working, ch.Query{
+			Body: "SELECT sleepEachRow(1) FROM numbers(600) SETTINGS function_sleep_max_microseconds_per_block = 0, max_block_size = 1", Result: new(proto.Results).Auto(),
+			OnResult: func(context.Context, proto.Block) error { return nil },
+		})
+	}()
+	t.Cleanup(func() { cancel(); <-done })
+	require.Eventually(t, func() bool {
+		return servers.Servers[0].Value(t, "SELECT count() FROM system.processes WHERE user = 'crowded'") == "1"
+	}, 20*time.Second, 20*time.Millisecond)
+
+	cfg := config(db, "events")
+	cfg.Username, cfg.Addresses = "crowded", servers.Addrs()[:1]
+	_, err = cluster.Open(t.Context(), cfg)
+	require.True(t, ch.IsErr(err, proto.ErrTooManySimultaneousQueries), "%v", err)
+	require.False(t, cluster.Fatal(err))
+	cfg.Addresses = servers.Addrs()[:2]
+	require.Len(t, open(t, cfg).Layout().Shards, 2)
+}
+
+// A shard of weight 0 may be down, and we need no right on it: it gets nothing.
+func TestAShardWithoutWeightIsNotNeeded(t *testing.T) {
+	db := tables(t)
+	servers.Exec(t, fmt.Sprintf("CREATE TABLE %[1]s.d AS %[1]s.events_local ENGINE = Distributed('two', %[1]s, events_local, id)", db))
+	kill(t, servers.Nodes[1][0])
+	for _, strategy := range insert.Strategies {
+		c := open(t, config(db, "d"))
+		require.NoError(t, c.CheckGrants(t.Context(), c.Layout()), strategy)
+		_, err := c.CheckDeduplication(t.Context(), c.Layout())
+		require.NoError(t, err, strategy)
+		opts := insert.Options{Cluster: c, Strategy: strategy}
+		if strategy == insert.StrategyHash || strategy == insert.StrategyConsistentHash {
+			opts.Key = []string{"id"}
+		}
+		w, err := insert.Open(t.Context(), opts)
+		require.NoError(t, err, strategy)
+		require.NoError(t, w.Ready(t.Context()), strategy)
+		var rows documents
+		for id := range 100 {
+			rows = append(rows, fmt.Sprintf(`{"id":%d,"name":"%s"}`, id, strategy))
+		}
+		_, err = w.Write(t.Context(), rows, nil)
+		require.NoError(t, err, strategy)
+		w.Close()
+	}
+	require.Equal(t, fmt.Sprint(100*len(insert.Strategies)), servers.Servers[0].Value(t, "SELECT count() FROM "+db+".events_local"))
 }
 
 func TestRefusals(t *testing.T) {

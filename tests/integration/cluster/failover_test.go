@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/tests/proxy"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
@@ -292,6 +294,34 @@ func TestServerThatWasRestartedIsUsedAtOnce(t *testing.T) {
 	require.NoError(t, spare.Start(t.Context()))
 	_, err = insertOn(t, c, 0, 2)
 	require.NoError(t, err, "the pooled connection was closed by the kill, and that is seen before it is used")
+}
+
+// A frozen host answers none of the connections that were pooled: one that does not is enough to know.
+func TestAFrozenHostIsNotAskedOnEachConnection(t *testing.T) {
+	db := tables(t)
+	ill := proxy.Run(t, servers.Nodes[0][0].Addr())
+	cfg := config(db, "events_local")
+	cfg.Addresses, cfg.Shards = nil, [][]string{{ill.Addr(), servers.Nodes[0][1].Addr()}}
+	cfg.Replicas = cluster.PolicyInOrder
+	c := open(t, cfg)
+	var pooled []*cluster.Conn
+	for range 6 {
+		conn, err := c.Acquire(t.Context(), c.Layout(), 0)
+		require.NoError(t, err)
+		require.Equal(t, ill.Addr(), conn.Replica().Address)
+		pooled = append(pooled, conn)
+	}
+	for _, conn := range pooled {
+		conn.Release(nil)
+	}
+	time.Sleep(5100 * time.Millisecond) // idle for so long, they have to show that they work
+	var asked atomic.Int32
+	ill.OnRequest(func(int) { asked.Add(1) })
+	ill.Set(proxy.BlackHole)
+	r, err := insertOn(t, c, 0, 1)
+	require.NoError(t, err)
+	require.Equal(t, servers.Nodes[0][1].Addr(), r.Address)
+	require.Less(t, asked.Load(), int32(len(pooled)), "a ping on one of them, and the hello of a new one")
 }
 
 func TestServerTakesTheIdleTimeoutFromTheLastQuery(t *testing.T) {

@@ -26,6 +26,7 @@ var clusters = map[string][]services.Shard{
 		{Weight: 2, Replicas: []services.Replica{{Node: 0, Database: "shared_b"}}},
 	},
 	"nat":       {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
+	"ipv6":      {{Weight: 1, Replicas: []services.Replica{{Addr: "[2001:db8::1]:9000"}, {Addr: "[2001:DB8:0::2]:9000"}}}},
 	"two_zones": {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 1, Replicas: []services.Replica{{Node: 4}}}},
 	"two": {
 		{Weight: 1, Replicas: []services.Replica{{Node: 0}}},
@@ -52,6 +53,7 @@ func run(m *testing.M) int {
 				"GRANT SELECT ON system.merge_tree_settings", "GRANT SELECT ON system.disks", "GRANT SELECT ON system.storage_policies",
 			}},
 			{Name: "secured", Password: "right"},
+			{Name: "crowded", Settings: map[string]string{"max_concurrent_queries_for_user": "1"}},
 			{Name: "blind", Grants: []string{"GRANT SELECT ON system.one"}},
 			{Name: "reader", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*"}},
 			{Name: "partial", Grants: []string{"GRANT SELECT ON system.*", "GRANT SHOW ON *.*", "GRANT INSERT(id, name) ON testcheckgrants.events_local"}},
