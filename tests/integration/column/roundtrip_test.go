@@ -1,6 +1,8 @@
 package column
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
@@ -8,7 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
@@ -121,7 +125,7 @@ func cellsOf(first int, wrappers []wrapper, values []string) (cells []cell) {
 // write has both sides take the cells, compares, and returns the values that at least one has taken.
 func write(t *testing.T, typ string, plan *column.Plan, cells []cell) (taken []string) {
 	t.Helper()
-	r, b := plan.NewReader(), plan.NewBlock(0)
+	r, b, both := plan.NewReader(), plan.NewBlock(0), newPaths(plan)
 	var docs []string
 	for i := range cells {
 		doc := cells[i].doc()
@@ -131,6 +135,7 @@ func write(t *testing.T, typ string, plan *column.Plan, cells []cell) (taken []s
 			err = b.Append(r)
 		}
 		cells[i].refused = err
+		both.compare(t, typ, &cells[i], doc)
 	}
 	if b.Rows() > 0 {
 		insert(t, node.Client(t), "ours", b)
@@ -145,6 +150,57 @@ func write(t *testing.T, typ string, plan *column.Plan, cells []cell) (taken []s
 		}
 	}
 	return taken
+}
+
+// paths are the two ways of a document into a block: as text, and as the Go values that a processor has made of it.
+type paths struct {
+	raw, structured   *column.Reader
+	here, there       *column.Block
+	hereBuf, thereBuf proto.Buffer
+}
+
+func newPaths(plan *column.Plan) *paths {
+	return &paths{raw: plan.NewReader(), structured: plan.NewReader(), here: plan.NewBlock(0), there: plan.NewBlock(0)}
+}
+
+// twice are values in which a name stands twice, of which decoding leaves one.
+var twice = regexp.MustCompile(`"1":1,"1":2|"a":1,"a":[2{]`)
+
+// compare demands that both ways give the same bytes, or both refuse. What decoding does not leave as it was is passed over: a name that stands
+// twice, what is no UTF-8, and the text of objects and arrays.
+func (p *paths) compare(t *testing.T, typ string, c *cell, doc string) {
+	t.Helper()
+	isText := strings.Contains(typ, "String") || isJSON(typ)
+	if twice.MatchString(c.value) || !utf8.ValidString(c.value) || isText && strings.ContainsAny(c.value[:1], "{[") {
+		return
+	}
+	p.here.Reset()
+	p.there.Reset()
+	d := json.NewDecoder(strings.NewReader(doc))
+	d.UseNumber()
+	var v map[string]any
+	raw, structured := p.raw.ReadJSON([]byte(doc)), d.Decode(&v)
+	if raw == nil {
+		raw = p.here.Append(p.raw)
+	}
+	if structured == nil {
+		structured = p.structured.ReadValue(v)
+	}
+	if structured == nil {
+		structured = p.there.Append(p.structured)
+	}
+	require.Equal(t, raw == nil, structured == nil, "%s %.100s: as text %v, as values %v", c.wrapper.name, c.value, raw, structured)
+	if raw == nil {
+		require.True(t, bytes.Equal(encoded(t, &p.hereBuf, p.here), encoded(t, &p.thereBuf, p.there)), "%s %.100s", c.wrapper.name, c.value)
+	}
+}
+
+func encoded(t *testing.T, buf *proto.Buffer, b *column.Block) []byte {
+	t.Helper()
+	buf.Reset()
+	block := proto.Block{Columns: len(b.Input()), Rows: b.Rows()}
+	require.NoError(t, block.EncodeRawBlock(buf, proto.Version, b.Input()))
+	return buf.Buf
 }
 
 // judge demands that both sides have the same, or a difference that is known. Nil is a row that is not there.
