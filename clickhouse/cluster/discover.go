@@ -47,10 +47,11 @@ func (c *Cluster) discoverFrom(ctx context.Context, conn *Conn) (*Layout, error)
 	return c.fromLocal(ctx, conn, t)
 }
 
-// isTable tells whether rows stay where they are inserted. Proxy is a table made AS a table function, such as remote().
+// isTable tells whether rows stay where they are inserted. Proxy is a table made AS a table function, such as remote(); a Buffer keeps rows in
+// memory, where they are lost with the server although it has acknowledged them.
 func isTable(engine string) bool {
 	switch engine {
-	case "Dictionary", "Proxy", "Merge", "MaterializedPostgreSQL", "Executable", "ExecutablePool", "GenerateRandom":
+	case "Dictionary", "Proxy", "Merge", "Alias", "Buffer", "MaterializedPostgreSQL", "Executable", "ExecutablePool", "GenerateRandom":
 		return false
 	}
 	return !strings.HasSuffix(engine, "View") && !strings.HasPrefix(engine, "System")

@@ -48,13 +48,13 @@ func (e *NotDistributedError) Error() string {
 		quoteTable(e.Database, e.Table), e.Engine, known)
 }
 
-// NotATableError says that the name is that of a view, of a table function, or of another engine that does not keep the rows itself. Fatal at start.
+// NotATableError says that the name is that of a view, of a buffer, of a table function, or of another engine that does not keep the rows itself. Fatal at start.
 type NotATableError struct {
 	Database, Table, Engine string
 }
 
 func (e *NotATableError) Error() string {
-	return fmt.Sprintf("%s is a %s (a view, or a table function such as remote()): name the Distributed table, or the local one, that keeps the rows",
+	return fmt.Sprintf("%s is a %s (a view, a buffer, an alias, or a table function such as remote()): name the Distributed table, or the local one, that keeps the rows",
 		quoteTable(e.Database, e.Table), e.Engine)
 }
 

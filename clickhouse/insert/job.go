@@ -26,7 +26,7 @@ type job struct {
 	partly   map[int32]placement // rows that some replicas have, and others of the shard lack; changed only while nothing is sent
 
 	mu        sync.Mutex
-	landed    map[string]bool // names of the blocks that are acknowledged or spooled
+	landed    map[string]bool // names of the blocks that are acknowledged or spooled, also by single replicas
 	settled   []bool          // by record: acknowledged, rejected, or spooled. Kept only once a second cut may come
 	pieces    map[piece]bool  // rows that are in, of records whose other rows may not be
 	arrived   map[int32]int32 // how many of these a record has
@@ -127,6 +127,24 @@ func (j *job) has(name string) bool {
 	defer j.mu.Unlock()
 	return j.landed[name]
 }
+
+// reach notes that one of several replicas which must all have a block has it, so that it does not get the block again with every attempt
+// at another one that is down. Under exactly-once that is told by the block's name.
+func (j *job) reach(p *part, r *cluster.Replica) {
+	if r == nil || j.lease != nil {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.settle(nil, onReplica(p, r))
+}
+
+// reached tells whether this replica has the block, or a file in the spool for it.
+func (j *job) reached(p *part, r *cluster.Replica) bool {
+	return r != nil && j.lease == nil && j.has(onReplica(p, r))
+}
+
+func onReplica(p *part, r *cluster.Replica) string { return p.name + " on " + r.ID() }
 
 // mayLand notes that a block was sent whose fate is unknown.
 func (j *job) mayLand(at time.Time) {

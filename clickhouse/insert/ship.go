@@ -101,6 +101,9 @@ func (w *Writer) sendPart(ctx context.Context, j *job, t *target, p *part) error
 	}
 	rest := p
 	for _, r := range replicas {
+		if j.reached(p, r) {
+			continue
+		}
 		lacking, err := j.lacking(t, rest, r)
 		if err != nil {
 			return err
@@ -116,6 +119,7 @@ func (w *Writer) sendPart(ctx context.Context, j *job, t *target, p *part) error
 		if lacking == rest {
 			rest = s.part // without the rows that were found to be at fault
 		}
+		j.reach(p, r)
 	}
 	j.acknowledge(p)
 	return nil

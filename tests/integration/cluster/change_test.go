@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
+	"github.com/benthos-clickhouse/connect/clickhouse/insert"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
@@ -114,6 +115,40 @@ func TestTopologyChangeIsTakenUp(t *testing.T) {
 			require.True(t, gone.Pinned)
 		}
 	})
+}
+
+// TestRowsFollowAClusterThatChanges: one writer goes on while the cluster grows, shrinks, and has its shards in another order and with other weights.
+func TestRowsFollowAClusterThatChanges(t *testing.T) {
+	db := database(t)
+	servers.Exec(t, fmt.Sprintf(`
+		CREATE TABLE %[1]s.l (id UInt64) ENGINE = MergeTree ORDER BY id;
+		CREATE TABLE %[1]s.reference_l AS %[1]s.l`, db))
+	distribute := func(over string) {
+		for _, table := range []string{"", "reference_"} {
+			servers.Exec(t, fmt.Sprintf("DROP TABLE IF EXISTS %[1]s.%[2]sd SYNC; CREATE TABLE %[1]s.%[2]sd AS %[1]s.l ENGINE = Distributed('%[3]s', %[1]s, %[2]sl, cityHash64(id))", db, table, over))
+		}
+	}
+	distribute("ab")
+	c := open(t, config(db, "d"))
+	w, err := insert.Open(t.Context(), insert.Options{Cluster: c})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	for i, over := range []string{"ab", "ba", "abc", "a", "abc", "ba"} {
+		distribute(over)
+		_, err := c.Refresh(t.Context())
+		require.NoError(t, err)
+		var rows documents
+		for id := range 300 {
+			rows = append(rows, fmt.Sprintf(`{"id":%d}`, 1000*i+id))
+		}
+		_, err = w.Write(t.Context(), rows, nil)
+		require.NoError(t, err)
+		servers.Servers[0].Exec(t, fmt.Sprintf("INSERT INTO %s.reference_d SELECT number + %d FROM numbers(300) SETTINGS distributed_foreground_insert = 1", db, 1000*i))
+		for _, n := range servers.Servers {
+			const ids = "SELECT arrayStringConcat(arraySort(groupArray(id)), ',') FROM %s.%sl"
+			require.Equal(t, n.Value(t, fmt.Sprintf(ids, db, "reference_")), n.Value(t, fmt.Sprintf(ids, db, "")), "over %s", over)
+		}
+	}
 }
 
 func TestRefreshKeepsTheLayoutWhenNobodyAnswers(t *testing.T) {

@@ -262,6 +262,9 @@ func TestRefusals(t *testing.T) {
 		CREATE MATERIALIZED VIEW %[1]s.an_mv ENGINE = MergeTree ORDER BY id AS SELECT id FROM %[1]s.events_local;
 		CREATE TABLE %[1]s.a_function AS remote('%[2]s', '%[1]s', 'events_local');
 		CREATE TABLE %[1]s.no_macro (id UInt64) ENGINE = Distributed('{cluster}', '%[1]s', 'nothing_there');
+		CREATE TABLE %[1]s.a_buffer AS %[1]s.events_local ENGINE = Buffer(%[1]s, events_local, 1, 10, 100, 10000, 1000000, 10000000, 100000000);
+		CREATE TABLE %[1]s.an_alias ENGINE = Alias('%[1]s', 'events');
+		CREATE TABLE %[1]s.over_view (id UInt64) ENGINE = Distributed('events_cluster', '%[1]s', 'a_view');
 		CREATE TABLE %[1]s.over_distributed (id UInt64) ENGINE = Distributed('events_cluster', '%[1]s', 'events')`, db, servers.Servers[0].Addr()))
 	tests := map[string]struct {
 		change      func(*cluster.Config)
@@ -274,10 +277,14 @@ func TestRefusals(t *testing.T) {
 		"a view":                         {func(c *cluster.Config) { c.Table = "a_view" }, new(*cluster.NotATableError), "is a View"},
 		"a materialized view":            {func(c *cluster.Config) { c.Table = "an_mv" }, new(*cluster.NotATableError), "is a MaterializedView"},
 		"a table function":               {func(c *cluster.Config) { c.Table = "a_function" }, new(*cluster.NotATableError), "such as remote()"},
+		"a buffer":                       {func(c *cluster.Config) { c.Table = "a_buffer" }, new(*cluster.NotATableError), "is a Buffer"},
+		"a buffer with its cluster":      {func(c *cluster.Config) { c.Table, c.Cluster = "a_buffer", "two" }, new(*cluster.NotATableError), "is a Buffer"},
+		"an alias":                       {func(c *cluster.Config) { c.Table, c.Cluster = "an_alias", "two" }, new(*cluster.NotATableError), "is a Alias"},
+		"Distributed over a view":        {func(c *cluster.Config) { c.Table = "over_view" }, new(*cluster.NotATableError), "a_view` is a View"},
 		"Distributed over itself":        {func(c *cluster.Config) { c.Table = "over_distributed" }, new(*cluster.NotATableError), "Distributed table behind another"},
 		"local without cluster":          {func(c *cluster.Config) { c.Table = "events_local" }, new(*cluster.NotDistributedError), "set `cluster`"},
-		"the clusters are named":         {func(c *cluster.Config) { c.Table = "events_local" }, new(*cluster.NotDistributedError), "events_cluster, nat"},
-		"no such cluster":                {func(c *cluster.Config) { c.Table, c.Cluster = "events_local", "nowhere" }, new(*cluster.ClusterNotFoundError), "it knows events_cluster"},
+		"the clusters are named":         {func(c *cluster.Config) { c.Table = "events_local" }, new(*cluster.NotDistributedError), "events_cluster, ipv6, nat"},
+		"no such cluster":                {func(c *cluster.Config) { c.Table, c.Cluster = "events_local", "nowhere" }, new(*cluster.ClusterNotFoundError), "it knows a, ab, "},
 		"no such macro":                  {func(c *cluster.Config) { c.Table, c.Cluster = "events_local", "{nothing}" }, new(*cluster.MacroError), "no macro {nothing}"},
 		"cluster of a Distributed table": {func(c *cluster.Config) { c.Cluster = "two" }, new(*cluster.ConfigError), "leave `cluster` empty"},
 		"wrong password":                 {func(c *cluster.Config) { c.Username, c.Password = "secured", "wrong" }, new(*cluster.AuthenticationError), "check `username` and `password`"},

@@ -27,6 +27,10 @@ var clusters = map[string][]services.Shard{
 	},
 	"nat":       {{Weight: 1, Replicas: []services.Replica{{Addr: "unreachable.invalid:9000"}}}},
 	"ipv6":      {{Weight: 1, Replicas: []services.Replica{{Addr: "[2001:db8::1]:9000"}, {Addr: "[2001:DB8:0::2]:9000"}}}},
+	"ab":        {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 2, Replicas: []services.Replica{{Node: 2}}}},
+	"ba":        {{Weight: 1, Replicas: []services.Replica{{Node: 2}}}, {Weight: 2, Replicas: []services.Replica{{Node: 0}}}},
+	"abc":       {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 2, Replicas: []services.Replica{{Node: 2}}}, {Weight: 1, Replicas: []services.Replica{{Node: 3}}}},
+	"a":         {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}},
 	"two_zones": {{Weight: 1, Replicas: []services.Replica{{Node: 0}}}, {Weight: 1, Replicas: []services.Replica{{Node: 4}}}},
 	"two": {
 		{Weight: 1, Replicas: []services.Replica{{Node: 0}}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	ch "github.com/ClickHouse/ch-go"
 	"github.com/ClickHouse/ch-go/proto"
@@ -112,9 +113,18 @@ func TestEveryReplicaIsWrittenWhereNothingElseCopies(t *testing.T) {
 
 	proxies[1].Set(proxy.Refuse)
 	proxies[1].Cut()
-	_, err := w.Write(t.Context(), events(100, 200), nil)
+	_, err := w.Write(t.Context(), rangeOf(100, 200), nil)
 	var unavailable *insert.UnavailableError
 	require.ErrorAs(t, err, &unavailable, "a replica lacks the rows")
+
+	proxies[1].Set(proxy.Pass)
+	require.Eventually(t, func() bool {
+		_, err := w.Write(t.Context(), rangeOf(100, 200), nil)
+		return err == nil
+	}, 30*time.Second, 100*time.Millisecond)
+	first, second = onEach(t, db)
+	require.Equal(t, "199", first, "the replica that had the rows did not get them again")
+	require.Equal(t, "199", second)
 }
 
 // The names are those of the server's own table of errors.
