@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/stretchr/testify/require"
 )
 
@@ -106,4 +107,17 @@ func TestWindows(t *testing.T) {
 	require.Greater(t, whole, 50)
 	require.Greater(t, pieces, 50)
 	require.Equal(t, wire(t, want), wire(t, have))
+}
+
+func TestAColumnKnowsItsTypeAgain(t *testing.T) {
+	p := newPlan(t, Options{}, columns("a", "Int64", "l", "LowCardinality(String)", "t", "Tuple(a Int8, `b c` Point)")...)
+	for i, in := range p.NewBlock(0).Input() {
+		infer, ok := in.Data.(proto.Inferable)
+		require.True(t, ok)
+		require.NoError(t, infer.Infer(in.Data.Type()))
+		var changed *TypeChangedError
+		require.ErrorAs(t, infer.Infer("UInt8"), &changed)
+		require.Equal(t, p.fields[i].name, changed.Column)
+		require.Equal(t, "UInt8", changed.Now)
+	}
 }

@@ -241,6 +241,20 @@ func TestUnknown(t *testing.T) {
 	require.Equal(t, want, r.Unknown())
 }
 
+// A member that is called as a column which takes another one, or none, is not reported; it is refused all the same.
+func TestUnknownMembersCalledAsColumns(t *testing.T) {
+	fields := []Field{{Column: "a", Type: "Int8", Source: Path("b")}}
+	doc := `{"a":1,"b":2,"made":3,"new":4}`
+	existing := []string{"a", "made"}
+	r := newPlan(t, Options{UnknownFields: Report, Existing: existing}, fields...).NewReader()
+	require.NoError(t, r.ReadJSON([]byte(doc)))
+	require.Equal(t, []Unknown{{"new", "Nullable(Int64)"}}, r.Unknown())
+	require.NoError(t, r.ReadValue(decoded(t, doc)))
+	require.Equal(t, []Unknown{{"new", "Nullable(Int64)"}}, r.Unknown())
+	r = newPlan(t, Options{UnknownFields: Reject, Existing: existing}, fields...).NewReader()
+	require.ErrorContains(t, r.ReadJSON([]byte(`{"made":3,"b":2}`)), `no column takes "made"`)
+}
+
 // A new column's type can be read back, and holds the value that it was picked for, however deep that nests.
 func TestUnknownDeepArrays(t *testing.T) {
 	p := newPlan(t, Options{UnknownFields: Report}, columns("a", "Int8")...)

@@ -93,6 +93,9 @@ func (s *shipment) tryOn(ctx context.Context, engine string, records []int32) ([
 			return nil, ctx.Err()
 		}
 		s.attempts++
+		if diagnose(err).action == RefreshSchema {
+			return nil, &staleError{s.failure(err)}
+		}
 		hopeless := diagnose(err).action == Stop
 		if hopeless || s.attempts >= s.w.opts.Retries.MaxAttempts {
 			if !hopeless && s.w.opts.Spool == nil {

@@ -51,3 +51,35 @@ func TestStreamWhoseImagesHoldBytes(t *testing.T) {
 	require.NoError(t, send(t.Context(), messages(inserted(image(1, 1, "a", "1")))))
 	require.Equal(t, []string{`1|1|{"op"|1|NULL`}, final(t, db))
 }
+
+// A type that is narrowed and a column that comes are taken up without a restart, also by rows that move between shards, which are tried first.
+func TestColumnsThatChangeUnderAStream(t *testing.T) {
+	db := tables(t, replacing, ordered, sharding)
+	w := mustOpen(t, db, insert.Changes{Mode: change.Replacing})
+	first := records{}
+	for n := range tenants {
+		first.values = append(first.values, `{"op":"c","after":`+image(n, 1, "old", "1.25")+`}`)
+	}
+	_, err := w.Write(t.Context(), first, nil)
+	require.NoError(t, err)
+	for _, table := range []string{"orders_local", "orders"} {
+		servers.Exec(t, "ALTER TABLE "+db+"."+table+" MODIFY COLUMN row_version UInt8, ADD COLUMN extra String")
+	}
+	moves := records{from: 100}
+	var want []string
+	for n := range tenants {
+		was, is := image(n, 1, "old", "1.25"), fmt.Sprintf(`{"tenant":%d,"id":1,"name":"new","amount":"2","row_version":%d,"extra":"e"}`, n+tenants, 255+n%2)
+		moves.values = append(moves.values, update(was, is))
+		if n%2 == 0 {
+			want = append(want, fmt.Sprintf("%d|1|new|2|NULL", n+tenants))
+		}
+	}
+	result, err := w.Write(t.Context(), moves, nil)
+	require.NoError(t, err)
+	require.Len(t, result.Rejected, tenants/2)
+	require.Equal(t, "UInt8", result.Rejected[0].Type)
+	left := final(t, db)
+	require.Equal(t, want, left[len(left)-len(want):])
+	require.Len(t, left, tenants, "what was rejected is as it was")
+	require.Equal(t, fmt.Sprint(len(want)), servers.Servers[0].Query(t, "SELECT countIf(extra = 'e') FROM "+db+".orders FINAL")[0][0])
+}

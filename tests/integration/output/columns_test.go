@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -131,4 +133,38 @@ func TestJSONThatTheServerRefuses(t *testing.T) {
 	require.Equal(t, want, indexes(result.Rejected))
 	require.Equal(t, len(good), result.Inserted)
 	requireAll(t, db, len(good))
+}
+
+// Only the row that a mapping fails on is a dead letter. A path that leads nowhere is a missing member.
+func TestStreamMappingsAndPathsThatLeadNowhere(t *testing.T) {
+	db := tablesOf(t, "id UInt64, n Int64, x String DEFAULT 'none', y Nullable(UInt8)", "id")
+	path := filepath.Join(t.TempDir(), "letters")
+	s := pipeline(t, common(db)+fmt.Sprintf(`
+  columns:
+    - { name: n, mapping: 'root = this.text.number() * 2' }
+    - { name: x, from: 'list[2].x' }
+    - { name: y, from: 'deep.y[0]' }
+  dead_letter:
+    file: { path: %q, codec: lines }
+    processors:
+      - mapping: 'root = {"body": content().string(), "error": @clickhouse_native_error}'
+`, path))
+	require.NoError(t, s.sendAll(t.Context(), batch([]string{
+		`{"id":1,"text":"4","list":[0,1,{"x":"third"}],"deep":{"y":[7]}}`,
+		`{"id":2,"text":"four"}`,
+		`{"id":3,"text":"5","list":[0,1],"deep":{"y":[]}}`,
+		`{"id":4,"text":"6","list":{"2":{"x":"no"}},"deep":[7]}`,
+		`{"id":5,"text":"7","list":null,"deep":null}`,
+		`{"id":6,"text":"8","list":[0,1,2],"deep":{"y":[null]}}`,
+		`{"id":7}`,
+	})))
+	require.Equal(t, [][]string{{"1", "8", "third", "7"}, {"3", "10", "none", "-"}, {"4", "12", "none", "-"}, {"5", "14", "none", "-"}, {"6", "16", "none", "-"}},
+		servers.Servers[0].Query(t, "SELECT id, n, x, ifNull(toString(y), '-') FROM "+db+".events ORDER BY id"))
+	letters, err := os.ReadFile(path)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(string(letters)), "\n")
+	require.Len(t, lines, 2)
+	require.Contains(t, lines[0], `four`)
+	require.Contains(t, lines[0], `mapping of column \"n\"`)
+	require.Contains(t, lines[1], `{\"id\":7}`)
 }
