@@ -193,6 +193,9 @@ func (s *shipment) treat(ctx context.Context, err error, pace *pace) (done bool,
 	case RefreshTopology:
 		s.w.opts.Cluster.RequestRefresh()
 	}
+	if isUnavailable(err) {
+		s.w.opts.Cluster.RequestRefresh() // hosts that nobody can reach may have been replaced
+	}
 	if errors.Is(err, ErrRestarted) || errors.Is(err, delivery.ErrLost) || s.attempts >= s.w.opts.Retries.MaxAttempts {
 		return false, s.failure(err)
 	}

@@ -174,5 +174,5 @@ own width. Modulo the sum of the weights it falls into one of the half-open inte
 | ` + "`consistent_hash`" + ` | weighted rendezvous hashing of the same value: a shard added at the end takes only its share of the keys, and no key moves between the others |
 | ` + "`round_robin`" + ` | consecutive offsets of a partition go around the shards, as many to each as its weight |
 | ` + "`random`" + ` | a hash of topic, partition and offset, by weight |
-| ` + "`free_space`" + ` | the same hash, by the free bytes of each shard |
+| ` + "`free_space`" + ` | the same hash, by the free bytes of each shard, in parts of a thousand of the most, looked at every minute |
 `

@@ -34,11 +34,9 @@ func everyStrategy(t testing.TB) map[string]Router {
 	require.NoError(t, err)
 	consistent, err := NewConsistentHash([]string{"k"}, types, weights)
 	require.NoError(t, err)
-	free, err := NewFreeSpace([]uint64{1 << 40, 2 << 40, 0, 3 << 40})
-	require.NoError(t, err)
 	return map[string]Router{
 		"table": NewTable(bindAll(t, "rand()", nil), slots), "hash": hash, "consistent_hash": consistent,
-		"round_robin": NewRoundRobin(slots), "random": NewRandom(slots), "free_space": free,
+		"round_robin": NewRoundRobin(slots), "random": NewRandom(slots),
 	}
 }
 
@@ -172,18 +170,6 @@ func TestNegativeLogIsALogarithm(t *testing.T) {
 	}
 }
 
-func TestFreeSpaceSumsBeyond64Bits(t *testing.T) {
-	r, err := NewFreeSpace([]uint64{math.MaxUint64, 0, math.MaxUint64, math.MaxUint64})
-	require.NoError(t, err)
-	counts := make([]float64, 4)
-	for offset := range int64(30_000) {
-		counts[mustShard(t, r, nil, Record{Offset: offset})]++
-	}
-	for shard, want := range []float64{10_000, 0, 10_000, 10_000} {
-		require.InDelta(t, want, counts[shard], 500)
-	}
-}
-
 func TestRoutersRefuse(t *testing.T) {
 	types := []*column.Type{mustType(t, "UInt64")}
 	_, err := NewHash(nil, nil, mustSlots(t, 1))
@@ -191,8 +177,6 @@ func TestRoutersRefuse(t *testing.T) {
 	_, err = NewHash([]string{"k"}, []*column.Type{mustType(t, "Array(UInt8)")}, mustSlots(t, 1))
 	require.ErrorContains(t, err, `type Array(UInt8) of column "k"`)
 	_, err = NewConsistentHash([]string{"k"}, types, []uint32{0, 0})
-	require.ErrorIs(t, err, ErrNoWeight)
-	_, err = NewFreeSpace([]uint64{0, 0})
 	require.ErrorIs(t, err, ErrNoWeight)
 }
 

@@ -151,6 +151,28 @@ func TestRowsFollowAClusterThatChanges(t *testing.T) {
 	}
 }
 
+// TestAShardThatIsGoneIsLookedFor: hosts that cannot be reached may no longer be in the cluster, which is found out before the next refresh is due.
+func TestAShardThatIsGoneIsLookedFor(t *testing.T) {
+	db := database(t)
+	servers.Exec(t, fmt.Sprintf("CREATE TABLE %[1]s.l (id UInt64) ENGINE = MergeTree ORDER BY id; CREATE TABLE %[1]s.d AS %[1]s.l ENGINE = Distributed('ab', %[1]s, l, id)", db))
+	cfg := config(db, "d")
+	cfg.Addresses = cfg.Addresses[:1]
+	c := open(t, cfg)
+	w, err := insert.Open(t.Context(), insert.Options{Cluster: c, Retries: insert.Retries{MaxAttempts: 2, InitialInterval: 10 * time.Millisecond}})
+	require.NoError(t, err)
+	t.Cleanup(w.Close)
+	kill(t, servers.Servers[2])
+	servers.Servers[0].Exec(t, fmt.Sprintf("DROP TABLE %[1]s.d SYNC; CREATE TABLE %[1]s.d AS %[1]s.l ENGINE = Distributed('a', %[1]s, l, id)", db))
+	rows := documents{`{"id":0}`, `{"id":1}`, `{"id":2}`}
+	_, err = w.Write(t.Context(), rows, nil)
+	var unavailable *insert.UnavailableError
+	require.ErrorAs(t, err, &unavailable, "the batch keeps the shards it was cut for")
+	require.Eventually(t, func() bool { return len(c.Layout().Shards) == 1 }, 20*time.Second, 20*time.Millisecond)
+	_, err = w.Write(t.Context(), rows, nil)
+	require.NoError(t, err)
+	require.Equal(t, "3", servers.Servers[0].Value(t, "SELECT uniqExact(id) FROM "+db+".l"))
+}
+
 func TestRefreshKeepsTheLayoutWhenNobodyAnswers(t *testing.T) {
 	db := tables(t)
 	cfg := config(db, "events_local")
