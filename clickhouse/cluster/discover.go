@@ -290,6 +290,24 @@ func (c *Cluster) fillShards(ctx context.Context, conn *Conn, l *Layout) error {
 	for i := range l.Shards {
 		l.Shards[i].Index = i
 	}
+	return l.checkMapped()
+}
+
+// checkMapped refuses that address_map leads two shards to one host, where both would write into the same table.
+func (l *Layout) checkMapped() error {
+	type place struct{ address, database string }
+	first := map[place]*Replica{}
+	for _, s := range l.Shards {
+		for _, r := range s.Replicas {
+			at := place{r.Address, s.Database}
+			other, ok := first[at]
+			if ok && other.Shard != r.Shard && (other.Host != r.Host || other.Port != r.Port) {
+				return &ConfigError{Field: "address_map", Reason: fmt.Sprintf("%s of shard %d and %s of shard %d are both reached at %s: rows of one shard would be written to the other",
+					other.ID(), other.Shard, r.ID(), r.Shard, r.Address)}
+			}
+			first[at] = r
+		}
+	}
 	return nil
 }
 

@@ -64,6 +64,25 @@ func TestAddressesAreMapped(t *testing.T) {
 	}
 }
 
+func TestShardsThatAreMappedToOneHost(t *testing.T) {
+	layout := func(cfg Config, members ...member) *Layout {
+		c, _ := offline(cfg, 1)
+		return &Layout{Shards: c.shards(members, "dw", "seed:9000")}
+	}
+	gate := Config{AddressMap: map[string]string{"a:9000": "gate:9000", "b:9000": "gate:9000"}}
+	a, b := member{shard: 1, host: "a", port: 9000}, member{shard: 2, host: "b", port: 9000}
+	err := layout(gate, a, b).checkMapped()
+	require.ErrorContains(t, err, "a:9000 of shard 1 and b:9000 of shard 2 are both reached at gate:9000")
+	require.True(t, Fatal(err))
+
+	require.NoError(t, layout(Config{}, a, b).checkMapped())
+	b.shard = 1
+	require.NoError(t, layout(gate, a, b).checkMapped(), "replicas behind a balancer")
+	again := a
+	again.shard = 2
+	require.NoError(t, layout(gate, a, again).checkMapped(), "the cluster itself has a host twice")
+}
+
 func TestExplicitShardsAgainstTheCluster(t *testing.T) {
 	c, _ := offline(Config{Shards: [][]string{{"a:1", "a:2"}, {"b:1"}}}, 1)
 	l := &Layout{Cluster: "events", Table: &Table{Database: "dw", Name: "t"}}

@@ -102,7 +102,7 @@ func (n *node) dial(ctx context.Context) (*Conn, error) {
 	cfg := &n.cluster.cfg
 	raw, err := n.connect(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", n.address, err)
+		return nil, fmt.Errorf("connecting to %s: %w%s", n.address, err, portAdvice(err))
 	}
 	live := &liveConn{Conn: raw}
 	client, err := ch.Connect(ctx, live, ch.Options{
@@ -121,7 +121,7 @@ func (n *node) dial(ctx context.Context) (*Conn, error) {
 		if ch.IsException(err) {
 			return nil, typed(err, cfg.Username, n.address)
 		}
-		return nil, fmt.Errorf("connecting to %s: %w", n.address, err)
+		return nil, fmt.Errorf("connecting to %s: %w%s", n.address, err, portAdvice(err))
 	}
 	conn := &Conn{cluster: n.cluster, node: n, client: client, net: live}
 	if err := conn.greet(ctx); err != nil {
@@ -129,6 +129,18 @@ func (n *node) dial(ctx context.Context) (*Conn, error) {
 		return nil, fmt.Errorf("connecting to %s: %w", n.address, typed(err, cfg.Username, n.address))
 	}
 	return conn, nil
+}
+
+// portAdvice says what a connection that fails before the server's hello often comes from: system.clusters may name the plain port or the secure one.
+func portAdvice(err error) string {
+	var noTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &noTLS):
+		return " (the port does not speak TLS: switch `tls` off, or lead to the secure port with `addresses` and `address_map`)"
+	case errors.Is(err, io.EOF):
+		return " (it hung up instead of saying hello: is this a port of the native protocol, and does it want `tls`?)"
+	}
+	return ""
 }
 
 // idleSetting makes the server end our connections soon after we would have: it takes idle_connection_timeout from the last

@@ -224,7 +224,12 @@ func TestTLS(t *testing.T) {
 	require.ErrorContains(t, err, "certificate")
 	cfg.TLS = nil
 	_, err = cluster.Open(t.Context(), cfg)
-	require.Error(t, err)
+	require.ErrorContains(t, err, "does it want `tls`?")
+
+	cfg.TLS = &tls.Config{RootCAs: roots, ServerName: "ch.internal"}
+	cfg.Addresses = servers.Addrs()[:1]
+	_, err = cluster.Open(t.Context(), cfg)
+	require.ErrorContains(t, err, "the port does not speak TLS")
 }
 
 func selfSigned(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
