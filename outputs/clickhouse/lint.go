@@ -13,7 +13,7 @@ import (
 )
 
 // Lint rules say what is wrong with a value, and name its field, before anything starts. The constructor checks the same again. They are
-// written in what Bloblang has of its own: methods of other packages may not be registered when this one is.
+// written in what Bloblang has of its own: the methods of impl/pure, such as concat and parse_duration, may not be registered when this package is.
 
 // Patterns of values, as the constructor takes them.
 const (
@@ -95,7 +95,7 @@ var lintShards = `root = if this.type() == "array" { [
 ].flatten().filter(e -> e != null) }`
 
 var lintAddressMap = `root = if this.type() == "object" {
-  this.keys().concat(this.values().map_each(v -> v.string())).filter(a -> !a.re_match(` + quoted(addressPattern) + `)).map_each(a -> "field address_map: " + a + " is not host:port")
+  [ this.keys(), this.values().map_each(v -> v.string()) ].flatten().filter(a -> !a.re_match(` + quoted(addressPattern) + `)).map_each(a -> "field address_map: " + a + " is not host:port")
 }`
 
 // lintSettings refuses what insert.ValidateSettings does.

@@ -1,6 +1,8 @@
 package clickhouse
 
 import (
+	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -133,5 +135,21 @@ func TestLintTakesWhatStartTakes(t *testing.T) {
 	} {
 		require.Empty(t, lintOf(t, "table: events", "dsn: '"+dsn+"'"), dsn)
 		require.NoError(t, parsed(t, "table: events", "dsn: '"+dsn+"'"), dsn)
+	}
+}
+
+// TestLintRulesAreBloblangsOwn lists the methods that are there whatever packages have been initialized (internal/bloblang/query, benthos 4.80).
+func TestLintRulesAreBloblangsOwn(t *testing.T) {
+	own := strings.Fields("any catch contains filter flatten format has_prefix keys length lowercase map_each number or re_match exists split string trim trim_prefix type unique values")
+	config, ok := service.GlobalEnvironment().GetOutputConfig("clickhouse_native")
+	require.True(t, ok)
+	text, err := config.FormatJSON()
+	require.NoError(t, err)
+	rules := regexp.MustCompile(`"linter":"(?:[^"\\]|\\.)*"`).FindAllString(string(text), -1)
+	require.Greater(t, len(rules), 30)
+	for _, rule := range rules {
+		for _, m := range regexp.MustCompile(`\.([a-z_]+)\(`).FindAllStringSubmatch(rule, -1) {
+			require.Contains(t, own, m[1], rule)
+		}
 	}
 }
