@@ -25,7 +25,8 @@ var ErrForgotten = errors.New("block may be in the table already, and the table 
 //     remembers a block that it lost.
 //   - Otherwise the table knows the name, while the deduplication window holds. After that the error is ErrForgotten, unless force is set.
 //
-// A block that nobody can have sent is inserted without either. A damaged file is a *spool.CorruptError. The file is kept.
+// A block that nobody can have sent is inserted without either. One whose columns have types by now that would change its values is refused, with a
+// *column.TypeChangedError. A damaged file is a *spool.CorruptError. The file is kept.
 func Replay(ctx context.Context, c *cluster.Cluster, path string, force bool) (spool.Header, error) {
 	h, input, err := spool.Read(path)
 	if err != nil {
@@ -37,6 +38,9 @@ func Replay(ctx context.Context, c *cluster.Cluster, path string, force bool) (s
 	}
 	if h.Shard >= len(r.layout.Shards) {
 		return h, &spool.CorruptError{Path: path, Reason: fmt.Sprintf("it is for shard %d of %d", h.Shard+1, len(r.layout.Shards))}
+	}
+	if err := fits(&h, r.layout.Table); err != nil {
+		return h, fmt.Errorf("replaying %q: %w", path, err)
 	}
 	if r.offsets, err = r.findOffsets(); err != nil {
 		return h, &spool.CorruptError{Path: path, Reason: err.Error()}

@@ -100,6 +100,45 @@ func requireShardTwo(t *testing.T, dir, file string) {
 	}
 }
 
+// A spooled block is sent as it was encoded, and the server would make other values of what a column has no room for any more.
+func TestASpooledBlockWaitsForColumnsThatHoldIt(t *testing.T) {
+	db := tablesOf(t, "id UInt64, n Int32, at DateTime64(6, 'UTC')", "id")
+	dir := t.TempDir()
+	proxies, w := through(t, db, withSpool(t, dir))
+	for _, p := range proxies {
+		p.Set(proxy.Refuse)
+		p.Cut()
+	}
+	require.Equal(t, 2, write(t, w, documents{
+		`{"id":1,"n":70000,"at":"2026-01-02 03:04:05.123456"}`, `{"id":2,"n":-70000,"at":"2026-01-02 03:04:05.654321"}`,
+	}).Spooled)
+	alter := func(change string) {
+		for _, table := range []string{"events_local", "events"} {
+			servers.Exec(t, "ALTER TABLE "+db+"."+table+" "+change)
+		}
+	}
+	replay := func() (string, error) {
+		return command(t, "spool", "replay", "--path", dir, "--dsn", "clickhouse://default@"+strings.Join(servers.Addrs(), ","))
+	}
+	refused := func(reason string) {
+		out, err := replay()
+		require.ErrorContains(t, err, "blocks were not inserted and are kept")
+		require.Contains(t, out, reason)
+		require.Equal(t, "0", servers.Servers[0].Value(t, "SELECT count() FROM "+db+".events"))
+	}
+	alter("MODIFY COLUMN n Int16")
+	refused(`column "n": its type is Int16 now, and the block was made for Int32`)
+	alter("MODIFY COLUMN n Int64, MODIFY COLUMN at DateTime64(3, 'UTC')")
+	refused(`column "at": its type is DateTime64(3, 'UTC') now, and the block was made for DateTime64(6, 'UTC')`)
+	alter("DROP COLUMN at")
+	refused(`column "at" (DateTime64(6, 'UTC')) is no longer in ` + db + `.events_local`)
+	alter("ADD COLUMN at Nullable(DateTime64(7, 'UTC'))")
+	_, err := replay()
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{"1", "70000", "2026-01-02 03:04:05.1234560"}, {"2", "-70000", "2026-01-02 03:04:05.6543210"}},
+		servers.Servers[0].Query(t, "SELECT id, n, at FROM "+db+".events ORDER BY id"))
+}
+
 // A block that landed and was spooled because the reply never came.
 func TestASpooledBlockThatHadLandedChangesNothing(t *testing.T) {
 	db := tables(t)
