@@ -40,7 +40,7 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 			bc.texts = textsOf(c)
 		}
 		b.cols = append(b.cols, bc)
-		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: sent{c, f.name}})
+		b.input = append(b.input, proto.InputColumn{Name: f.name, Data: sent{c, f}})
 	}
 	return b
 }
@@ -49,15 +49,18 @@ func (p *Plan) NewBlock(omitted uint64) *Block {
 // make the values by a CAST, which wraps numbers around and cuts digits off (seen with 26.7).
 type sent struct {
 	column
-	name string
+	planned *planned
 }
 
 // Infer implements proto.Inferable.
 func (s sent) Infer(now proto.ColumnType) error {
-	if planned := s.Type(); now != planned {
-		return &TypeChangedError{Column: s.name, Planned: string(planned), Now: string(now)}
+	if now == s.Type() {
+		return nil
 	}
-	return nil
+	if t, err := ParseType(string(now)); err == nil && t.Holds(s.planned.typ) {
+		return nil // widened meanwhile, or told without LowCardinality (low_cardinality_allow_in_native_format)
+	}
+	return &TypeChangedError{Column: s.planned.name, Planned: string(s.Type()), Now: string(now)}
 }
 
 // Append adds the row that r holds to every column, or to none: then the error is a *RowError.

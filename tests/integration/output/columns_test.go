@@ -168,3 +168,11 @@ func TestStreamMappingsAndPathsThatLeadNowhere(t *testing.T) {
 	require.Contains(t, lines[0], `mapping of column \"n\"`)
 	require.Contains(t, lines[1], `{\"id\":7}`)
 }
+
+// A server that is told to keep LowCardinality out of the native format announces, and takes, what is within.
+func TestLowCardinalityIsNotAnnounced(t *testing.T) {
+	db := tablesOf(t, "id UInt64, s LowCardinality(String), n LowCardinality(Nullable(String))", "id")
+	w := open(t, db, func(o *insert.Options) { o.Settings = map[string]string{"low_cardinality_allow_in_native_format": "0"} })
+	write(t, w, documents{`{"id":1,"s":"a","n":null}`, `{"id":2,"s":"b","n":"c"}`})
+	require.Equal(t, [][]string{{"1", "a", ""}, {"2", "b", "c"}}, servers.Servers[0].Query(t, "SELECT id, s, ifNull(n, '') FROM "+db+".events ORDER BY id"))
+}
