@@ -115,7 +115,7 @@ func TestAColumnKnowsItsTypeAgain(t *testing.T) {
 		infer, ok := in.Data.(proto.Inferable)
 		require.True(t, ok)
 		require.NoError(t, infer.Infer(in.Data.Type()))
-		require.NoError(t, infer.Infer(proto.ColumnType("Nullable("+in.Data.Type()+")")), "it holds as much")
+		require.NoError(t, infer.Infer("Nullable("+in.Data.Type()+")"), "it holds as much")
 		var changed *TypeChangedError
 		require.ErrorAs(t, infer.Infer("UInt8"), &changed)
 		require.Equal(t, p.fields[i].name, changed.Column)
