@@ -196,6 +196,7 @@ var owned = map[string]string{
 	"use_strict_insert_block_limits":                     "a block must arrive as it was named",
 	"max_partitions_per_insert_block":                    "a block that fails for its partitions would fail for ever",
 	"throw_on_max_partitions_per_insert_block":           "a block that fails for its partitions would fail for ever",
+	"timeout_overflow_mode":                              "an insert that takes too long must fail, not end without its rows",
 	"session_timezone":                                   "times without a zone are read in the server's: name one in the columns, as in DateTime('UTC')",
 	"insert_distributed_sync":                            "rows go to the local tables",
 	"distributed_foreground_insert":                      "rows go to the local tables",

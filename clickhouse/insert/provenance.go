@@ -87,6 +87,13 @@ func landedIn(ctx context.Context, c *cluster.Cluster, layout *cluster.Layout, t
 	return seen, nil
 }
 
+// wholeAnswer has a query fail that would otherwise, by the user's profile, end early without a word: what is not seen is sent.
+var wholeAnswer = []ch.Setting{
+	{Key: "timeout_overflow_mode", Value: "throw", Important: true},
+	{Key: "read_overflow_mode", Value: "throw", Important: true},
+	{Key: "result_overflow_mode", Value: "throw", Important: true},
+}
+
 func (t *trace) landedOn(ctx context.Context, c *cluster.Cluster, table string, replica *cluster.Replica, into map[int64]bool) error {
 	conn, err := c.AcquireReplica(ctx, replica)
 	if err != nil {
@@ -101,7 +108,8 @@ func (t *trace) landedOn(ctx context.Context, c *cluster.Cluster, table string, 
 		Body: fmt.Sprintf("SELECT toInt64(%s) FROM %s WHERE toString(%s) = %s AND %s = %d AND %s >= %d AND %s < %d",
 			quoteName(t.offsetColumn), table, quoteName(t.topicColumn), quoteText(t.topic),
 			quoteName(t.partitionColumn), t.partition, quoteName(t.offsetColumn), t.from, quoteName(t.offsetColumn), t.to),
-		Result: proto.Results{{Data: &offsets}},
+		Settings: wholeAnswer,
+		Result:   proto.Results{{Data: &offsets}},
 		OnResult: func(context.Context, proto.Block) error {
 			for _, o := range offsets {
 				into[o] = true

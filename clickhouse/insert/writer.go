@@ -285,6 +285,8 @@ func baseSettings(extra map[string]string) []ch.Setting {
 		{Key: "max_insert_block_size", Value: maxRows, Important: true},
 		{Key: "max_insert_block_size_rows", Value: maxRows}, // since 26.x, its new name
 		{Key: "max_insert_block_size_bytes", Value: "0"},
+		// An INSERT that a profile lets "break" at max_execution_time is acknowledged without its rows.
+		{Key: "timeout_overflow_mode", Value: "throw", Important: true},
 	}
 	for _, name := range slices.Sorted(maps.Keys(extra)) {
 		settings = append(settings, ch.Setting{Key: name, Value: extra[name], Important: true})
