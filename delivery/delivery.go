@@ -51,6 +51,8 @@ type Prepared struct {
 	Recovered bool
 	// LookUp is set when an attempt could not rely on the names of the range's blocks, and so no later one can: see Lease.LookUp.
 	LookUp bool
+	// Landed is when a block of the range may first have landed; zero when none can have. Of what an earlier owner sent nobody knows more than At.
+	Landed time.Time
 }
 
 // Lease is the right to insert one range, handed from the input to the output in the context of the range's messages.
@@ -73,6 +75,9 @@ type Lease interface {
 	// make of it, and then waits until no earlier owner of the partition can be sending any more: its session has timed out, and settle, the
 	// longest that a block can be under way, has passed since. Rows found after that are all there will be. It fails as Prepare does.
 	LookUp(ctx context.Context, sink string, settle time.Duration) (Prepared, error)
+	// MayHaveLanded notes, for as long as the partition is owned, when a block of the prepared range may first have landed: Prepared.Landed of later
+	// attempts, also of those after one that succeeded, because the rest of its batch may not have. The earliest note counts.
+	MayHaveLanded(sink string, at time.Time)
 	// OnCommitted has f called, once, after Kafka has acknowledged that the range is done: nobody will insert it any more. A range that is
 	// delivered again first, or whose partition is lost first, calls nothing. f must not wait for the lease.
 	OnCommitted(f func())

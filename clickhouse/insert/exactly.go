@@ -29,14 +29,11 @@ func (w *Writer) writeRange(ctx context.Context, source Source, lease delivery.L
 		return Result{}, fmt.Errorf("writing %s: %w", lease.Range(), err)
 	}
 	r := &promise{w: w, j: j, prepared: before, pinned: pinned}
-	if err := w.run(ctx, j, r); err != nil {
-		r.remember()
-		if errors.Is(err, delivery.ErrLost) {
-			w.landing.Delete(r.key()) // whoever gets the range will have it as recovered
-		}
+	err = w.run(ctx, j, r)
+	r.remember()
+	if err != nil {
 		return w.finish(j, err)
 	}
-	w.landing.Delete(r.key())
 	w.commitSpooled(j)
 	return w.finish(j, nil)
 }
@@ -61,9 +58,6 @@ type promise struct {
 	pinned   bool // recorded before this Write: blocks of it may have landed
 }
 
-// key names the range and the sink in this process.
-func (r *promise) key() string { return r.j.naming.base }
-
 // keep records the intent before the first block is sent, and holds every cut against it.
 func (r *promise) keep(ctx context.Context, c *cut) error {
 	if !r.pinned {
@@ -77,13 +71,14 @@ func (r *promise) keep(ctx context.Context, c *cut) error {
 	if r.prepared.LookUp {
 		return r.lookUp(ctx, c, errLookedUp)
 	}
-	if first := r.landed(); !first.IsZero() && r.w.forgotten(first) {
+	first := r.prepared.Landed
+	if !first.IsZero() && r.w.forgotten(first) {
 		return r.lookUp(ctx, c, fmt.Errorf("%w: it was first sent %s ago", ErrHorizon, time.Since(first).Round(time.Second)))
 	}
 	if c.digest != r.prepared.Digest && !safety.Off(safety.Digest) {
 		return r.lookUp(ctx, c, ErrCutChanged)
 	}
-	if first := r.landed(); !first.IsZero() {
+	if !first.IsZero() {
 		r.j.mayLand(first)
 	}
 	return nil
@@ -121,27 +116,17 @@ func (r *promise) record(ctx context.Context, c *cut) error {
 	return nil
 }
 
-// landed is when a block of the range may first have landed; zero when none can have.
-func (r *promise) landed() time.Time {
-	if r.prepared.Recovered {
-		return r.prepared.At
-	}
-	if at, ok := r.w.landing.Load(r.key()); ok {
-		return at.(time.Time)
-	}
-	return time.Time{}
-}
-
-// remember keeps, for the next attempt at the range, when a block of it may have landed.
+// remember keeps, for the next attempt at the range, when the first block of it was sent, if one may have landed.
 func (r *promise) remember() {
 	r.j.mu.Lock()
-	at := r.j.ambiguous
-	if at.IsZero() && len(r.j.landed) > 0 {
-		at = time.Now()
-	}
+	at, may := r.j.began, !r.j.ambiguous.IsZero() || len(r.j.landed) > 0
 	r.j.mu.Unlock()
-	if !at.IsZero() {
-		r.w.landing.LoadOrStore(r.key(), at)
+	if !may || at.IsZero() {
+		return
+	}
+	r.j.lease.MayHaveLanded(r.w.sink, at)
+	if r.prepared.Landed.IsZero() {
+		r.prepared.Landed = at
 	}
 }
 

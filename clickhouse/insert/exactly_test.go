@@ -42,14 +42,14 @@ func TestTheHorizonOfAnIntent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := &Writer{log: slog.New(slog.DiscardHandler), sink: "dw.events"}
 			w.window.Store(int64(test.window))
-			prepared := delivery.Prepared{Intent: delivery.Intent{Digest: 7}, At: test.at, Recovered: test.recovered}
+			prepared := delivery.Prepared{Intent: delivery.Intent{Digest: 7}, At: test.at, Landed: test.inProcess}
+			if test.recovered {
+				prepared.Recovered, prepared.Landed = true, test.at
+			}
 			lease := pinnedLease{prepared: prepared}
 			layout := &cluster.Layout{Table: &cluster.Table{Engine: "ReplicatedMergeTree"}}
 			j := &job{naming: rangeNaming(lease.Range().Name(), w.sink), lease: lease, layout: layout}
 			r := &promise{w: w, j: j, prepared: prepared, pinned: true}
-			if !test.inProcess.IsZero() {
-				w.landing.Store(r.key(), test.inProcess)
-			}
 			err := r.keep(context.Background(), &cut{target: &target{}, digest: 7})
 			if !test.refused {
 				require.NoError(t, err)
@@ -60,6 +60,39 @@ func TestTheHorizonOfAnIntent(t *testing.T) {
 			require.ErrorAs(t, err, &permanent)
 			require.ErrorContains(t, err, "@kafka_offset", "it says what the table lacks")
 			require.ErrorContains(t, err, "clicks/0 [0, 10)")
+		})
+	}
+}
+
+// landingLease keeps what is noted of its range.
+type landingLease struct {
+	delivery.Lease
+	at time.Time
+}
+
+func (l *landingLease) MayHaveLanded(_ string, at time.Time) { l.at = at }
+
+// What is remembered of an attempt is when its first block was sent, however long the others took.
+func TestAnAttemptIsAsOldAsItsFirstBlock(t *testing.T) {
+	first := time.Now().Add(-2 * time.Hour)
+	for name, test := range map[string]struct {
+		after func(*job)
+		want  time.Time
+	}{
+		"refused before anything was written": {func(*job) {}, time.Time{}},
+		"acknowledged":                        {func(j *job) { j.settle(nil, "name/1") }, first},
+		"a later one unknown":                 {func(j *job) { j.mayLand(time.Now()) }, first},
+	} {
+		t.Run(name, func(t *testing.T) {
+			lease := &landingLease{}
+			j := &job{lease: lease, source: nil, settled: []bool{}}
+			r := &promise{w: &Writer{}, j: j}
+			j.begin(first)
+			j.begin(time.Now())
+			test.after(j)
+			r.remember()
+			require.Equal(t, test.want, lease.at)
+			require.Equal(t, test.want, r.prepared.Landed)
 		})
 	}
 }

@@ -33,6 +33,7 @@ type job struct {
 	files     []string        // blocks that were spooled
 	result    Result
 	rebuilt   []*part   // blocks made beside the cut, to be given back with it
+	began     time.Time // when a block was first sent, whatever came of it
 	ambiguous time.Time // when a block was first sent whose fate was unknown
 }
 
@@ -145,6 +146,15 @@ func (j *job) reached(p *part, r *cluster.Replica) bool {
 }
 
 func onReplica(p *part, r *cluster.Replica) string { return p.name + " on " + r.ID() }
+
+// begin notes that a block is being sent.
+func (j *job) begin(at time.Time) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.began.IsZero() {
+		j.began = at
+	}
+}
 
 // mayLand notes that a block was sent whose fate is unknown.
 func (j *job) mayLand(at time.Time) {

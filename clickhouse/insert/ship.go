@@ -234,6 +234,7 @@ func (s *shipment) attempt(ctx context.Context) error {
 	sent := false
 	input := s.part.block.Input()
 	began := time.Now()
+	s.j.begin(began)
 	err = conn.Do(ctx, ch.Query{
 		Body:     statement(s.j.layout.Target(s.part.shard), input),
 		Input:    watched(input, &sent),

@@ -44,8 +44,7 @@ type Writer struct {
 	unfinished     unfinished
 	collapsingOnce sync.Once // a warning
 
-	landing sync.Map // range and sink → time.Time when a block of it may first have landed, in this process
-	closed  atomic.Bool
+	closed atomic.Bool
 }
 
 // Open prepares the insertion into the cluster's table: its columns are planned, its sharding expression is bound and proved

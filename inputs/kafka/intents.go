@@ -295,6 +295,7 @@ func (r loggedRange) prepared() map[string]*intent {
 				At:        in.at,
 				Recovered: true,
 				LookUp:    in.lookUp,
+				Landed:    in.at,
 			},
 		}
 	}

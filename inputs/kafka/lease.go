@@ -167,6 +167,16 @@ func (a attempt) LookUp(ctx context.Context, sink string, settle time.Duration) 
 	}
 }
 
+// MayHaveLanded implements delivery.Lease.
+func (a attempt) MayHaveLanded(sink string, at time.Time) {
+	s := a.p.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if in := a.intents[sink]; in != nil && (in.Landed.IsZero() || at.Before(in.Landed)) {
+		in.Landed = at
+	}
+}
+
 // OnCommitted implements delivery.Lease.
 func (a attempt) OnCommitted(f func()) {
 	s := a.p.s

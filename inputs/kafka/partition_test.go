@@ -251,6 +251,35 @@ func TestLeaseIsClaimedByOneWrite(t *testing.T) {
 	release(nil)
 }
 
+// What may have landed is known to later deliveries for as long as the partition is owned, and to the next owner by the intent's age.
+func TestWhatMayHaveLandedIsKept(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 10)
+	a := s.testPop(t)
+	a.MayHaveLanded("db.t", time.Unix(1, 0)) // nothing is prepared, so nothing was sent
+	go func() {
+		<-s.commit
+		s.commitNow(t)
+	}()
+	prepared, err := a.Prepare(t.Context(), "db.t", delivery.Intent{})
+	require.NoError(t, err)
+	require.Zero(t, prepared.Landed)
+	for _, at := range []int64{80, 70, 90} {
+		a.MayHaveLanded("db.t", time.Unix(at, 0))
+	}
+	s.settle(a, errors.New("another output failed"))
+	s.redeliver(a.lease)
+	prepared, pinned := s.testPop(t).Pinned("db.t")
+	require.True(t, pinned)
+	require.Equal(t, time.Unix(70, 0), prepared.Landed)
+
+	next := newPartition(s, "clicks", [16]byte{1}, 0)
+	next.restore(0, p.log(0, nil))
+	prepared = next.leases[0].intents["db.t"].Prepared
+	require.Equal(t, prepared.At, prepared.Landed)
+}
+
 func TestClaimOutlivesItsDelivery(t *testing.T) {
 	s := testSession(nil)
 	feed(s.testPartition(0), 0, 10)

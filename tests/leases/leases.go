@@ -74,12 +74,22 @@ type Lease struct {
 	claimed bool
 	written map[string]bool
 	ending  []func()
+	landed  time.Time
 }
 
 // Recover is the same range in the hands of the next owner.
 func (l *Lease) Recover() *Lease {
 	next := l.Kafka.Lease(l.r.From, l.r.To)
 	next.recovered = true
+	return next
+}
+
+// Again is the range when it is delivered to the same owner once more, since something else of its batch failed.
+func (l *Lease) Again() *Lease {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := l.Kafka.Lease(l.r.From, l.r.To)
+	next.recovered, next.landed = l.recovered, l.landed
 	return next
 }
 
@@ -126,7 +136,11 @@ func (l *Lease) Claim(sink string) (release func(error), err error) {
 // Pinned implements delivery.Lease.
 func (l *Lease) Pinned(sink string) (delivery.Prepared, bool) {
 	p, ok := l.Kafka.intent(l.r.Name() + sink)
-	p.Recovered = l.recovered
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.Recovered, p.Landed = l.recovered, l.landed; l.recovered {
+		p.Landed = p.At
+	}
 	return p, ok
 }
 
@@ -146,6 +160,15 @@ func (l *Lease) LookUp(_ context.Context, sink string, _ time.Duration) (deliver
 	p.LookUp = true
 	l.Kafka.record(l.r.Name()+sink, p)
 	return p, nil
+}
+
+// MayHaveLanded implements delivery.Lease.
+func (l *Lease) MayHaveLanded(_ string, at time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.landed.IsZero() || at.Before(l.landed) {
+		l.landed = at
+	}
 }
 
 // OnCommitted implements delivery.Lease.

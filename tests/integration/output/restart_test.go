@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/benthos-clickhouse/connect/tests/leases"
 	"github.com/benthos-clickhouse/connect/tests/services"
 )
 
@@ -13,19 +14,32 @@ import (
 // partition write the range.
 func restartUnder(t *testing.T, db, table string, crash func(n *services.Node)) {
 	t.Helper()
+	restartBefore(t, db, table, crash, (*leases.Lease).Recover)
+}
+
+// restartBefore is restartUnder with another way to come by the range a second time.
+func restartBefore(t *testing.T, db, table string, crash func(n *services.Node), next func(*leases.Lease) *leases.Lease) {
+	t.Helper()
 	l := partition().Lease(0, 1000)
 	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), l)
 	n := servers.Nodes[1][0]
 	crash(n)
 	require.NoError(t, n.Kill())
 	require.NoError(t, n.Start(context.Background()))
-	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), l.Recover())
+	writeRange(t, openOn(t, settings(db, table), withProvenance), rangeOf(0, 1000), next(l))
 }
 
 // A server that was killed between writing a block's name and renaming its part has the name and not the rows.
 func TestANameWithoutItsRows(t *testing.T) {
 	db := tables(t)
 	restartUnder(t, db, "events", func(n *services.Node) { n.Exec(t, "DELETE FROM "+db+".events_local WHERE true") })
+	requireAll(t, db, 1000)
+}
+
+// A range that was written is delivered again when another output, or another range of its batch, has failed: that its blocks may be in is not forgotten.
+func TestARangeThatWasWrittenComesBackToItsOwner(t *testing.T) {
+	db := tables(t)
+	restartBefore(t, db, "events", func(n *services.Node) { n.Exec(t, "DELETE FROM "+db+".events_local WHERE true") }, (*leases.Lease).Again)
 	requireAll(t, db, 1000)
 }
 
