@@ -212,8 +212,8 @@ func (s *session) adopt(tp topicPart, b bounds) (*partition, error) {
 		s.log.Warnf("Topic %q was created again: its offsets are not those of the group, starting anew", tp.topic)
 		return p, s.begin(p, tp, b)
 	}
-	if end, led := b.end[tp]; led && f.offset > end {
-		return nil, &TruncatedError{Topic: tp.topic, Partition: tp.num, Committed: f.offset, End: end}
+	if end, led := b.end[tp]; led && l.end(f.offset) > end {
+		return nil, &TruncatedError{Topic: tp.topic, Partition: tp.num, Read: l.end(f.offset), End: end}
 	}
 	if err != nil {
 		l = intentLog{topicID: p.id, watermark: f.offset}

@@ -53,17 +53,18 @@ func (e *MetadataError) Error() string {
 		e.Topic, e.Partition, e.Reason)
 }
 
-// TruncatedError is a committed offset past the end of its partition: the log lost records, or the offset was set by hand.
+// TruncatedError is a committed offset, or a prepared range, past the end of its partition: the log lost records, or the offset was set by hand.
 type TruncatedError struct {
 	Topic     string
 	Partition int32
-	Committed int64
+	Read      int64 // the committed offset, or the end of the last range that was prepared above it
 	End       int64
 }
 
 func (e *TruncatedError) Error() string {
-	return fmt.Sprintf("committed offset %d of %s/%d lies past the end of the log, %d: partition is not consumed until the group's offset is set by hand",
-		e.Committed, e.Topic, e.Partition, e.End)
+	return fmt.Sprintf("%s/%d was read up to offset %d by what the group has committed, which lies past the end of the log, %d: "+
+		"other records may come to stand there, so the partition is not consumed until the group's offset is set by hand",
+		e.Topic, e.Partition, e.Read, e.End)
 }
 
 // NoOffsetError is a partition without a committed offset under `start_offset: committed`.

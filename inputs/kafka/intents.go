@@ -29,6 +29,14 @@ type intentLog struct {
 	ranges    []loggedRange // ascending, without overlap
 }
 
+// end is up to where records were read, of a log (perhaps an empty one) that goes with this committed offset.
+func (l intentLog) end(committed int64) int64 {
+	if n := len(l.ranges); n > 0 {
+		return max(committed, l.ranges[n-1].to)
+	}
+	return committed
+}
+
 // loggedRange is one range above the watermark: done, or prepared by one or more sinks.
 type loggedRange struct {
 	from, to int64

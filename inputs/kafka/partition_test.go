@@ -439,6 +439,36 @@ func TestTopicIDsThatBrokersBeginToTell(t *testing.T) {
 	}
 }
 
+// What stood above the end of a truncated log has been read, and may have been inserted: other records will stand there.
+func TestATruncatedLogIsNotReadOn(t *testing.T) {
+	prepared := []loggedRange{{from: 100, to: 110, done: true}, {from: 110, to: 120, intents: []loggedIntent{{sink: "db.t", at: time.Unix(50, 0)}}}}
+	for name, c := range map[string]struct {
+		ranges []loggedRange
+		end    int64
+		refuse bool
+	}{
+		"nothing above":               {nil, 100, false},
+		"below what was committed":    {nil, 99, true},
+		"behind what was prepared":    {prepared, 120, false},
+		"within what was prepared":    {prepared, 119, true},
+		"before all that was written": {prepared, 100, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := testSession(nil)
+			tp := topicPart{"clicks", 0}
+			s.offset = map[topicPart]fetched{tp: {100, intentLog{topicID: [16]byte{1}, watermark: 100, ranges: c.ranges}.encode()}}
+			_, err := s.adopt(tp, bounds{ids: map[string][16]byte{"clicks": {1}}, start: map[topicPart]int64{tp: 0}, end: map[topicPart]int64{tp: c.end}})
+			if !c.refuse {
+				require.NoError(t, err)
+				return
+			}
+			var truncated *TruncatedError
+			require.ErrorAs(t, err, &truncated)
+			require.ErrorContains(t, err, "set by hand")
+		})
+	}
+}
+
 func TestRangesThatAreDoneTakeNoMoreMemoryAboveOneThatFails(t *testing.T) {
 	s := testSession(nil)
 	p := s.testPartition(0)

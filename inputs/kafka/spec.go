@@ -65,7 +65,7 @@ with many partitions, raise ` + "`max_buffered_bytes`" + ` for larger blocks; wi
 - **Records expire before they are read**: reading goes on at the first record left, with an error in the log and ` + "`records_expired_total`" + `. A prepared range that expired as a whole is given up; one that expired in part keeps its
   boundaries, and the output compares its digest before it inserts anything.
 - **Compacted topics** (` + "`cleanup.policy=compact`" + `) may lose records of a prepared range between two attempts; its digest tells, as above. Topics that are only deleted by retention are not affected.
-- **The committed offset lies past the end of the log** (unclean leader election, a restored broker): the partition is not consumed and the log says why, until the group's offset is set by hand.
+- **The committed offset, or a prepared range above it, lies past the end of the log** (unclean leader election, a restored broker): the partition is not consumed and the log says why, until the group's offset is set by hand.
 - **The metadata is full** (` + "`offset.metadata.max.bytes`" + ` on the brokers, 4,096 by default, and ` + "`max_metadata_bytes`" + ` here): preparing further ranges waits until one ends. A broker with a lower limit than configured is noticed, and its limit obeyed.
 - **An offset commit's answer is lost**: the commit might still arrive, after later ones. The group is joined again as a new member, from which moment Kafka refuses what the old one sent.
 - **No heartbeat is answered for** ` + "`session_timeout`" + ` (a suspended machine, a coordinator that was away): another consumer may have had the partitions. Nothing more is sent, and the group is joined again as a new member.
