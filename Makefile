@@ -26,11 +26,11 @@ LINTER  := bin/golangci-lint-$(GOLANGCI_LINT)
 .DEFAULT_GOAL := help
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-20s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: build
 build: ## the static binary bin/connect
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/connect ./cmd/connect
+	$(BUILD)
 
 # Compiling wants the processor and installing the network, so both go on at once.
 .PHONY: test
