@@ -310,6 +310,7 @@ func (c *config) clientOpts() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.ConsumeStartOffset(kgo.NewOffset().AtStart()),
 		kgo.KeepRetryableFetchErrors(),
+		kgo.KeepControlRecords(), // they tell how far the log was read where no other records are left
 		kgo.SessionTimeout(c.sessionTimeout),
 		kgo.RebalanceTimeout(c.rebalanceTimeout),
 		kgo.HeartbeatInterval(c.heartbeatInterval),

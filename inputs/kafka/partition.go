@@ -24,6 +24,7 @@ type partition struct {
 	broken   bool  // its log changed in a way that only a new assignment can judge
 
 	from      int64  // everything below has been cut, or was done before
+	passed    int64  // one past the last marker of a transaction that was read
 	open      packed // records from `from` on, not cut yet
 	openSince time.Time
 	ramp      uint // the next range is cut at 1/2^ramp of its limits
@@ -116,14 +117,29 @@ func (p *partition) add(records []*kgo.Record, now time.Time) {
 			}
 			continue
 		}
-		p.push(r, now)
+		marker := r.Attrs.IsControl()
+		if marker {
+			p.passed = r.Offset + 1
+		} else {
+			p.push(r, now)
+		}
 		switch inPlan := plan != nil && r.Offset >= plan.rng.From; {
 		case inPlan && r.Offset == plan.rng.To-1:
 			p.finishPlanned(plan)
 			plan = p.planAhead()
-		case !inPlan && p.full():
+		case !inPlan && !marker && p.full():
 			p.cut(r.Offset + 1)
 		}
+	}
+	p.pass()
+}
+
+// pass goes past markers of transactions, and what was aborted before them, when nothing below is left to do: there may never be another record to
+// end a range behind them, and the group would lag by them until they count as records that expired unread.
+func (p *partition) pass() {
+	if p.open.n == 0 && len(p.leases) == 0 && p.passed > p.from {
+		p.from = p.passed
+		p.s.touchLocked(p)
 	}
 }
 
@@ -295,6 +311,7 @@ func (p *partition) compact() {
 	}
 	clear(p.leases[len(kept):])
 	p.leases = kept
+	p.pass()
 }
 
 // watermark is the offset below which nothing is left to do.
@@ -323,7 +340,7 @@ func (p *partition) lose(why error) {
 // discard lets go of every record that has not been delivered.
 func (p *partition) discard() {
 	p.s.buffered -= p.open.held
-	p.open = packed{}
+	p.open, p.passed = packed{}, 0 // what is let go was not passed
 	for _, l := range p.leases {
 		if l.state == waiting || l.state == ready || l.state == returned {
 			l.drop()

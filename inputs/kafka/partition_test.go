@@ -203,6 +203,49 @@ func TestRecoveredRangeEndsAtItsBoundaryWithoutItsLastRecord(t *testing.T) {
 	require.Equal(t, int64(5), p.from)
 }
 
+func mark(p *partition, offset int64) {
+	r := &kgo.Record{Topic: p.topic, Partition: p.num, Offset: offset}
+	r.Attrs = kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Control: true})
+	p.add([]*kgo.Record{r}, time.Unix(100, 0))
+}
+
+// Behind the marker of a transaction there may never be another record.
+func TestMarkersOfTransactionsArePassed(t *testing.T) {
+	s := testSession(nil)
+	p := s.testPartition(0)
+	feed(p, 0, 4)
+	mark(p, 4)
+	require.Equal(t, int64(0), p.watermark(), "records below are still open")
+	p.cutNow()
+	require.Equal(t, int64(0), p.watermark())
+	s.settle(s.testPop(t), nil)
+	require.Equal(t, int64(5), p.watermark())
+	s.commitNow(t)
+	mark(p, 9) // what stood below was aborted
+	require.Equal(t, int64(10), p.watermark())
+	require.Equal(t, int64(10), s.commitNow(t)[topicPart{"clicks", 0}].watermark)
+	require.Empty(t, p.leases, "and no range was made of it")
+
+	feed(p, 10, 12)
+	mark(p, 12)
+	s.drain(map[string][]int32{"clicks": {0}})
+	p.compact()
+	require.Equal(t, int64(10), p.watermark(), "records that were let go are the next owner's")
+}
+
+func TestRecoveredRangeEndsAtAMarker(t *testing.T) {
+	s := testSession(nil)
+	p := newPartition(s, "clicks", [16]byte{1}, 0)
+	p.restore(0, intentLog{ranges: []loggedRange{{from: 0, to: 5, intents: []loggedIntent{{sink: "db.t"}}}}})
+	s.parts[topicPart{"clicks", 0}] = p
+	feed(p, 0, 3)
+	mark(p, 5)
+	require.Equal(t, ready, p.leases[0].state)
+	require.Equal(t, 3, p.leases[0].records.n)
+	s.settle(s.testPop(t), nil)
+	require.Equal(t, int64(6), p.watermark())
+}
+
 func TestRecoveredRangeWithoutAnyRecord(t *testing.T) {
 	s := testSession(nil)
 	p := newPartition(s, "clicks", [16]byte{1}, 0)
