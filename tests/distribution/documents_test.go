@@ -88,21 +88,21 @@ func runLine(t *testing.T, dir, line string) {
 	}
 }
 
-func TestGoProgramInReadmeCompiles(t *testing.T) {
+// The program that embeds the plugins takes the pipeline that stands beside it.
+func TestGoProgramInReadmeTakesItsPipeline(t *testing.T) {
+	// Inside the module, so that it builds against this checkout.
+	dir, err := os.MkdirTemp(filepath.Join(root, "cmd"), "readme") //nolint:usetesting // has to be inside the module
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	files := map[string]string{"go": "main.go", "yaml": "clicks.yaml"}
 	for _, b := range blocks(t, root+"/README.md") {
-		if b.language != "go" {
-			continue
+		if name, wanted := files[b.language]; wanted {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(b.text), 0o600))
 		}
-		// Inside the module, so that it builds against this checkout.
-		dir, err := os.MkdirTemp(filepath.Join(root, "cmd"), "readme") //nolint:usetesting // has to be inside the module
-		require.NoError(t, err)
-		t.Cleanup(func() { os.RemoveAll(dir) })
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(b.text), 0o600))
-		cmd := exec.CommandContext(t.Context(), "go", "vet", "./cmd/"+filepath.Base(dir))
-		cmd.Dir = root
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, "%s", out)
-		return
 	}
-	t.Fatal("the README shows no Go program")
+	program := "./cmd/" + filepath.Base(dir)
+	cmd := exec.CommandContext(t.Context(), "go", "run", program, "lint", program+"/clicks.yaml")
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
 }
