@@ -192,16 +192,6 @@ func BenchmarkNumbers(b *testing.B) {
 	}
 }
 
-func BenchmarkSplice(b *testing.B) {
-	doc, members := []byte(event), []byte(`"product_name":"Lamp","product_category":"Home","product_brand":"Lux"`)
-	var out []byte
-	b.SetBytes(int64(len(doc)))
-	b.ReportAllocs()
-	for b.Loop() {
-		out, _ = Splice(out[:0], doc, members)
-	}
-}
-
 func BenchmarkUnescape(b *testing.B) {
 	raw := []byte(`Z\u00fcrich, \"Bahnhofstrasse\" 12\/3, a text of some length that is mostly plain`)
 	var out []byte

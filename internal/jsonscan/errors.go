@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	// ErrNotObject reports a document that is valid JSON but whose top value is not an object, or, from Close and Splice, one
+	// ErrNotObject reports a document that is valid JSON but whose top value is not an object, or, from Close, one
 	// that does not begin and end as an object does.
 	ErrNotObject = errors.New("document is not a JSON object")
 	// ErrTooLarge reports a document that positions of 32 bits cannot address.

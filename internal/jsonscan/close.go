@@ -21,22 +21,3 @@ func lastText(doc []byte, end int) int {
 	}
 	return end
 }
-
-// Splice appends the document to dst with more members before its closing brace. members is the inside of an object, as in
-// `"k":1,"k2":"v"`, and is not checked; none at all gives the document as it is. A member that the document has already is there
-// twice then, and the later one wins under the policy Last. The error is that of Close, and dst is returned unchanged with it.
-func Splice(dst, doc, members []byte) ([]byte, error) {
-	pos, empty, err := Close(doc)
-	if err != nil {
-		return dst, err
-	}
-	if len(members) == 0 {
-		return append(dst, doc...), nil
-	}
-	dst = append(dst, doc[:pos]...)
-	if !empty {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, members...)
-	return append(dst, doc[pos:]...), nil
-}
