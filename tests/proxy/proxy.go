@@ -27,10 +27,6 @@ const (
 	Refuse
 )
 
-func (m Mode) String() string {
-	return [...]string{"pass", "black hole", "drop replies", "refuse"}[m]
-}
-
 // Proxy forwards connections made to Addr. Its methods may be called at any time from any goroutine.
 type Proxy struct {
 	target   string

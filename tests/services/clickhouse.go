@@ -51,14 +51,6 @@ func (n *Node) Exec(t testing.TB, script string) {
 	require.NoError(t, n.ExecContext(t.Context(), script))
 }
 
-// ExecFile runs the statements of a file.
-func (n *Node) ExecFile(t testing.TB, path string) {
-	t.Helper()
-	script, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, n.ExecContext(t.Context(), string(script)), "running %s", path)
-}
-
 // Query returns the rows of one SELECT, SHOW or DESCRIBE, every value as ClickHouse prints it. NULL is "NULL".
 func (n *Node) Query(t testing.TB, query string) [][]string {
 	t.Helper()

@@ -33,9 +33,6 @@ func (m *MySQL) DSN() string { return m.config.FormatDSN() }
 // Addr is host:port of the server.
 func (m *MySQL) Addr() string { return m.config.Addr }
 
-// Database is the name of the database in DSN.
-func (m *MySQL) Database() string { return m.config.DBName }
-
 // DB opens a connection pool that the test's end closes.
 func (m *MySQL) DB(t testing.TB) *sql.DB {
 	t.Helper()
@@ -49,14 +46,6 @@ func (m *MySQL) DB(t testing.TB) *sql.DB {
 func (m *MySQL) Exec(t testing.TB, script string) {
 	t.Helper()
 	require.NoError(t, m.ExecContext(t.Context(), script))
-}
-
-// ExecFile runs the statements of a file.
-func (m *MySQL) ExecFile(t testing.TB, path string) {
-	t.Helper()
-	script, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.NoError(t, m.ExecContext(t.Context(), string(script)), "running %s", path)
 }
 
 // ExecContext is Exec without a test.

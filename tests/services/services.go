@@ -374,14 +374,6 @@ func (c *Cluster) Exec(t testing.TB, script string) {
 	}
 }
 
-// ExecFile runs the statements of a file on every node.
-func (c *Cluster) ExecFile(t testing.TB, path string) {
-	t.Helper()
-	for _, n := range c.Servers {
-		n.ExecFile(t, path)
-	}
-}
-
 // Addrs are the native addresses of all nodes.
 func (c *Cluster) Addrs() []string {
 	var addrs []string
