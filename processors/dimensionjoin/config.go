@@ -225,11 +225,11 @@ When the server does not answer, rows past their ` + "`ttl`" + ` serve for up to
 
 ## Values
 
-Integers, DECIMAL and floating-point columns become JSON numbers with all their digits; CHAR, TEXT, ENUM, TIME and DATE become strings; DATETIME and TIMESTAMP become RFC 3339; BIT an unsigned number; SET an array of strings; JSON (MariaDB's too) is embedded as it is, but for line breaks; BINARY, BLOB and spatial values become base64; NULL and zero dates become null. ` + "`types`" + ` overrides that.
+Integers, DECIMAL and floating-point columns become JSON numbers with the digits that the server prints: all, but of FLOAT only six; CHAR, TEXT, ENUM, TIME and DATE become strings; DATETIME and TIMESTAMP become RFC 3339; BIT an unsigned number; SET an array of strings; JSON (MariaDB's too) is embedded as it is, but for line breaks; BINARY, BLOB and spatial values become base64; NULL and zero dates become null. ` + "`types`" + ` overrides that, which MariaDB's JSON needs in the result of a ` + "`query`" + `: there it looks like a text.
 
 ## Keys
 
-Keys compare exactly: case, accents and trailing spaces count, whatever the column's collation says. A row that the server's collation found for another spelling is counted in ` + "`dimension_join_inexact_rows_total`" + `, and not joined. For integer columns 7, "7", 7.0 and "007" are the same key; a value that the column can never hold is an error of the event. UUID text finds BINARY(16).
+Keys compare exactly: case, accents and trailing spaces count, whatever the column's collation says. A row that the server's collation found for another spelling is counted in ` + "`dimension_join_inexact_rows_total`" + `, and not joined. For integer columns 7, "7", 7.0 and "007" are the same key; a value that the column can never hold is an error of the event. UUID text finds BINARY(16), though not through a ` + "`query`" + `, whose result does not tell the length.
 
 ## Errors
 

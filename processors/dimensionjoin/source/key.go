@@ -36,6 +36,7 @@ type KeyColumn struct {
 	Unsigned bool // integers
 	Bits     int  // integers: 8, 16, 24, 32 or 64
 	Zone     *time.Location
+	Charset  string // of a text, where it is known and is not the connection's
 	// Ordinal is the column's place in its table, from 0; -1 when unknown. Logged says that the binlog holds its values in a
 	// form that LoggedKey understands: texts in UTF-8, for example, but not in other character sets.
 	Ordinal int
@@ -392,12 +393,18 @@ func (c *KeyColumn) argument(part string) any {
 	}
 }
 
-// placeholder stands for argument in a query.
-func (c *KeyColumn) placeholder() string {
-	if c.Kind == KeyDecimal {
-		return "CAST(? AS DECIMAL(65,30))" // a quoted number would be compared as a double
+// placeholder stands for a part's argument in a query.
+func (c *KeyColumn) placeholder(part string) string {
+	if c.Charset != "" {
+		// MariaDB compares row values byte by byte, without converting them; servers reject what cannot be converted, for the whole query.
+		return "CONVERT(? USING " + c.Charset + ")"
 	}
-	return "?"
+	if c.Kind != KeyDecimal {
+		return "?"
+	}
+	// A quoted number would be compared as a double. Servers have 65 digits, up to 30 of them behind the point.
+	_, frac, _ := strings.Cut(part, ".")
+	return "CAST(? AS DECIMAL(65," + strconv.Itoa(min(len(frac), 30)) + "))"
 }
 
 // Describe prints a canonical key for messages.

@@ -3,6 +3,7 @@ package source
 import (
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -161,6 +162,13 @@ func TestAt(t *testing.T) {
 		require.Equal(t, want, got, "at %d", instant)
 	}
 	require.Nil(t, At(nil, 1))
+	for _, same := range [][]Version{{{0, 9, row("x")}, {0, 9, row("y")}}, {{0, 9, row("y")}, {0, 9, row("x")}}} {
+		for _, hasTo := range []bool{true, false} {
+			r := Result{Versions: slices.Clone(same)}
+			r.sortVersions(hasTo)
+			require.Equal(t, "y", string(At(r.Versions, 1).Members), "however the server orders them")
+		}
+	}
 
 	open := Result{Versions: []Version{{10, Forever, row("b")}, {0, Forever, row("a")}}}
 	open.sortVersions(false)

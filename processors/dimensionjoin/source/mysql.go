@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -39,6 +37,7 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	cfg.ParseTime = false
 	cfg.ColumnsWithAlias = false
 	cfg.MultiStatements = false
+	cfg.MaxAllowedPacket = 0        // what the server takes: a longer list of keys is sent as a prepared statement, in parts
 	cfg.Logger = &mysql.NopLogger{} // what matters comes back as an error
 	cfg.Collation = ""
 	cfg.DialFunc = o.Dial
@@ -76,6 +75,8 @@ func Session(c *mysql.Config) string {
 type Source struct {
 	cfg Config
 	db  *sql.DB
+	// query is cfg.Query, taken apart where the lists of keys go.
+	query []string
 	// onInexact is told of rows that the server's collation found for another key than theirs.
 	onInexact func(rows int)
 }
@@ -85,7 +86,8 @@ func New(db *sql.DB, cfg Config, onInexact func(rows int)) (*Source, error) {
 	if (cfg.Table == "") == (cfg.Query == "") {
 		return nil, &SchemaError{Dimension: cfg.Name, Reason: "exactly one of table and query is needed"}
 	}
-	if cfg.Query != "" && !strings.Contains(cfg.Query, "{keys}") {
+	query := splitAtKeys(cfg.Query)
+	if cfg.Query != "" && len(query) == 1 {
 		return nil, &SchemaError{Dimension: cfg.Name, Reason: "its query has no {keys} placeholder, as in: WHERE id IN {keys}"}
 	}
 	if len(cfg.Keys) == 0 {
@@ -94,7 +96,7 @@ func New(db *sql.DB, cfg Config, onInexact func(rows int)) (*Source, error) {
 	if onInexact == nil {
 		onInexact = func(int) {}
 	}
-	return &Source{cfg: cfg, db: db, onInexact: onInexact}, nil
+	return &Source{cfg: cfg, db: db, query: query, onInexact: onInexact}, nil
 }
 
 // Config returns what the source was made from.
@@ -138,7 +140,7 @@ func (s *Source) probe(ctx context.Context) ([]described, error) {
 		if n := len(s.cfg.Keys); n > 1 {
 			null = "(" + strings.TrimSuffix(strings.Repeat("NULL,", n), ",") + ")"
 		}
-		query = strings.ReplaceAll(s.cfg.Query, "{keys}", "("+null+")")
+		query = strings.Join(s.query, "("+null+")")
 	}
 	rows, err := s.db.QueryContext(ctx, query)
 	if err != nil {
@@ -262,112 +264,6 @@ func (s *Source) deadline(ctx context.Context) (context.Context, context.CancelF
 		return ctx, func() {}
 	}
 	return context.WithTimeout(ctx, s.cfg.QueryTimeout)
-}
-
-// Load reads the rows of the keys, which are canonical and distinct, with one query. The result has every key; one without a
-// row has an empty Result. The error is ErrSchemaChanged, or says why the server could not be asked.
-func (s *Source) Load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
-	out, err := s.load(ctx, schema, keys)
-	if err != nil {
-		return nil, s.wrap("reading", err)
-	}
-	return out, nil
-}
-
-func (s *Source) load(ctx context.Context, schema *Schema, keys []string) (map[string]*Result, error) {
-	ctx, cancel := s.deadline(ctx)
-	defer cancel()
-	out, keys := unanswered(s.cfg.Name, schema, keys)
-	if len(keys) == 0 {
-		return out, nil
-	}
-	query, args := s.query(schema, keys)
-	rows, err := s.db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	reader, err := s.reader(schema, rows)
-	if err != nil {
-		return nil, err
-	}
-	inexact := 0
-	for reader.next() {
-		result := out[string(reader.key)]
-		if result == nil {
-			inexact++
-			continue
-		}
-		reader.addTo(result)
-	}
-	if inexact > 0 {
-		s.onInexact(inexact)
-	}
-	for _, result := range out {
-		result.sortVersions(s.cfg.AsOf != nil && s.cfg.AsOf.To != "")
-	}
-	return out, reader.err
-}
-
-// unanswered makes the results of the keys, and returns the keys that the server can be asked for. A key that would make it reject
-// the whole query, for ever, has its answer here: the event that wants it is at fault.
-func unanswered(dimension string, schema *Schema, keys []string) (out map[string]*Result, ask []string) {
-	out, ask = make(map[string]*Result, len(keys)), make([]string, 0, len(keys))
-	for _, key := range keys {
-		out[key] = &Result{Err: unfit(dimension, schema, key)}
-		if out[key].Err == nil {
-			ask = append(ask, key)
-		}
-	}
-	return out, ask
-}
-
-// unfit is why no row can have the key.
-func unfit(dimension string, schema *Schema, key string) error {
-	for i, part := range split(key, len(schema.Keys)) {
-		c := &schema.Keys[i]
-		if c.Kind == KeyString && !utf8.ValidString(part) {
-			return &KeyError{dimension, c.Name, c.Type, shorten(strconv.Quote(part))}
-		}
-	}
-	return nil
-}
-
-// query asks for the rows of the keys.
-func (s *Source) query(schema *Schema, keys []string) (string, []any) {
-	var list strings.Builder
-	args := make([]any, 0, len(keys)*len(schema.Keys))
-	list.Grow(len(keys) * 8)
-	list.WriteByte('(')
-	for i, key := range keys {
-		if i > 0 {
-			list.WriteByte(',')
-		}
-		parts := split(key, len(schema.Keys))
-		if len(parts) > 1 {
-			list.WriteByte('(')
-		}
-		for j, part := range parts {
-			if j > 0 {
-				list.WriteByte(',')
-			}
-			list.WriteString(schema.Keys[j].placeholder())
-			args = append(args, schema.Keys[j].argument(part))
-		}
-		if len(parts) > 1 {
-			list.WriteByte(')')
-		}
-	}
-	list.WriteByte(')')
-	if s.cfg.Query != "" {
-		n := strings.Count(s.cfg.Query, "{keys}")
-		all := args
-		for range n - 1 {
-			all = append(all, args...)
-		}
-		return strings.ReplaceAll(s.cfg.Query, "{keys}", list.String()), all
-	}
-	return s.selectFrom(schema) + " WHERE " + schema.keyTuple() + " IN " + list.String(), args
 }
 
 func (s *Source) selectFrom(schema *Schema) string {

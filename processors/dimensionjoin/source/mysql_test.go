@@ -1,6 +1,7 @@
 package source
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -29,5 +30,22 @@ func TestSession(t *testing.T) {
 		"ann:secret@tcp(db:3306)/shop?sql_mode=%27ANSI%27",
 	} {
 		require.NotEqual(t, same, session(dsn), dsn)
+	}
+}
+
+func TestSplitAtKeys(t *testing.T) {
+	for query, want := range map[string]int{
+		"SELECT 1 FROM t WHERE k IN {keys}":                   1,
+		"k IN {keys} OR k IN {keys}":                          2,
+		"'{keys}' \"{keys}\" `{keys}` k IN {keys}":            1,
+		`'it''s \' {keys}' "\" {keys}" k IN {keys}`:           1,
+		"/* {keys} '*/ k IN {keys} /* ' */":                   1,
+		"-- {keys} '\n# {keys} '\n--\n k IN {keys} -- {keys}": 1,
+		"1--1 IN {keys}":                                      1,
+		"SELECT '{keys}'":                                     0,
+	} {
+		parts := splitAtKeys(query)
+		require.Len(t, parts, want+1, query)
+		require.Equal(t, query, strings.Join(parts, "{keys}"))
 	}
 }

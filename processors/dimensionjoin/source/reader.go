@@ -172,12 +172,19 @@ func (r *reader) emitEach(emit func(string, *Result) error) error {
 	return r.err
 }
 
-// emitGrouped collects first: under a collation, rows of one canonical key need not come one after the other.
+// emitGrouped puts the rows of each key together. The server's order has those of a number, a date or bytes one after the other. Under
+// a collation rows of several texts may alternate, so tables with such a key are collected first.
 func (r *reader) emitGrouped(emit func(string, *Result) error) error {
+	collated := slices.ContainsFunc(r.schema.Keys, func(k KeyColumn) bool { return k.Kind == KeyString })
 	groups := map[string]*Result{}
 	for r.next() {
 		result := groups[string(r.key)]
 		if result == nil {
+			if !collated {
+				if err := r.emitAll(groups, emit); err != nil {
+					return err
+				}
+			}
 			result = &Result{}
 			groups[string(r.key)] = result
 		}
@@ -186,6 +193,11 @@ func (r *reader) emitGrouped(emit func(string, *Result) error) error {
 	if r.err != nil {
 		return r.err
 	}
+	return r.emitAll(groups, emit)
+}
+
+// emitAll hands over the groups, and forgets them.
+func (r *reader) emitAll(groups map[string]*Result, emit func(string, *Result) error) error {
 	asOf := r.source.cfg.AsOf
 	for key, result := range groups {
 		result.sortVersions(asOf != nil && asOf.To != "")
@@ -193,5 +205,6 @@ func (r *reader) emitGrouped(emit func(string, *Result) error) error {
 			return err
 		}
 	}
+	clear(groups)
 	return nil
 }

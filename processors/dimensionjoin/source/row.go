@@ -1,7 +1,10 @@
 package source
 
 import (
+	"bytes"
+	"cmp"
 	"math"
+	"slices"
 	"sort"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
@@ -44,11 +47,8 @@ type Result struct {
 // sortVersions orders the versions for At and closes those without an end where the next one begins.
 func (r *Result) sortVersions(hasTo bool) {
 	v := r.Versions
-	sort.SliceStable(v, func(i, j int) bool {
-		if v[i].From != v[j].From {
-			return v[i].From < v[j].From
-		}
-		return v[i].To < v[j].To
+	slices.SortFunc(v, func(a, b Version) int { // the rows themselves only so that the same of them wins whenever they are read
+		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), bytes.Compare(a.Row.Members, b.Row.Members))
 	})
 	if hasTo {
 		return
@@ -59,7 +59,8 @@ func (r *Result) sortVersions(hasTo bool) {
 }
 
 // At returns the version valid at the instant t, or nil. An instant equal to From belongs to the version, one equal to To
-// does not. Where intervals overlap, the version that began last wins; of two that began together, the one that ends last.
+// does not. Where intervals overlap, the version that began last wins; of two that began together, the one that ends last;
+// of two with the same interval, always the same one.
 func At(versions []Version, t int64) *Row {
 	for i := sort.Search(len(versions), func(i int) bool { return versions[i].From > t }) - 1; i >= 0; i-- {
 		if t < versions[i].To || versions[i].To == Forever {

@@ -129,9 +129,13 @@ func describe(types []*sql.ColumnType) []described {
 func newSchema(cfg *Config, result []described, table map[string]tableColumn, unique bool) (*Schema, error) {
 	s := &Schema{Unique: unique && cfg.AsOf == nil}
 	find := func(name string) (described, error) {
-		i := slices.IndexFunc(result, func(d described) bool { return strings.EqualFold(d.name, name) })
+		same := func(d described) bool { return strings.EqualFold(d.name, name) }
+		i := slices.IndexFunc(result, same)
 		if i < 0 {
 			return described{}, &SchemaError{cfg.Name, name, "there is no such column" + hint(result)}
+		}
+		if slices.ContainsFunc(result[i+1:], same) {
+			return described{}, &SchemaError{cfg.Name, name, "the query has several columns of this name: give them different ones with AS"}
 		}
 		return result[i], nil
 	}
@@ -222,6 +226,9 @@ func newKeyColumn(cfg *Config, d described, t tableColumn) (KeyColumn, error) {
 		k.Kind = KeyDecimal
 	case "CHAR", "VARCHAR", "ENUM", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT":
 		k.Kind, k.Logged = KeyString, base != "ENUM" && t.isText()
+		if t.charset != "utf8mb4" {
+			k.Charset = t.charset
+		}
 		if t.dataType == "uuid" {
 			k.Kind = KeyUUID
 		}
@@ -271,7 +278,7 @@ func (s *Schema) digest(cfg *Config) uint64 {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q %q %q %v %v %q %q", cfg.Table, cfg.Query, cfg.Target, cfg.zone(), s.Unique, s.selects, s.types)
 	for _, k := range s.Keys {
-		fmt.Fprintf(h, "|%v %v %v %v %v", k.Kind, k.Width, k.Type, k.Ordinal, k.Logged)
+		fmt.Fprintf(h, "|%v %v %v %v %v %v", k.Kind, k.Width, k.Type, k.Ordinal, k.Logged, k.Charset)
 	}
 	for _, v := range s.Values {
 		fmt.Fprintf(h, "|%q %q %v", v.Member, v.As, v.jsonCheck)

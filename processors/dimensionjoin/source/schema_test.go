@@ -43,3 +43,11 @@ func TestTwoColumnsOfOneName(t *testing.T) {
 		require.Equal(t, "name", unfit.Column)
 	}
 }
+
+// A name that several columns of a query have says nothing about which of them is meant.
+func TestAColumnOfAQueryThatIsMeant(t *testing.T) {
+	for _, config := range []Config{{Keys: []string{"k"}, Columns: []Column{{Name: "Name"}}}, {Keys: []string{"name"}, Columns: []Column{{Name: "k"}}}} {
+		_, err := NewSchema(config, []ResultColumn{{"k", "INT"}, {"name", "TEXT"}, {"NAME", "TEXT"}})
+		require.ErrorContains(t, err, "several columns of this name")
+	}
+}

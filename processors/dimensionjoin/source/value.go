@@ -36,8 +36,12 @@ func encoder(cfg *Config, c Column, typ string, jsonCheck bool) (func(dst, text 
 		}
 		return appendString, nil
 	case Bool:
+		zeros := "0."
+		if isBinary(typ) {
+			zeros = "\x00"
+		}
 		return func(dst, text []byte) ([]byte, error) {
-			return strconv.AppendBool(dst, len(bytes.Trim(text, "0.\x00")) > 0), nil
+			return strconv.AppendBool(dst, len(bytes.Trim(bytes.TrimPrefix(text, []byte("-0")), zeros)) > 0), nil
 		}, nil
 	case Number:
 		return func(dst, text []byte) ([]byte, error) { return appendNumber(dst, text, fail) }, nil
