@@ -43,6 +43,13 @@ func (c *circuit) usable(now time.Time) (closed, probe bool) {
 	return c.state == circuitClosed, c.state == circuitOpen && !now.Before(c.until)
 }
 
+// broken is what the circuit was opened by; nil while it is closed.
+func (c *circuit) broken() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cause
+}
+
 // allow lets the caller try, or says for how long not to. A caller that was let in must report with success, failure or neutral.
 func (c *circuit) allow(now time.Time) error {
 	c.mu.Lock()

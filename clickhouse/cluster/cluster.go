@@ -112,6 +112,11 @@ func (c *Cluster) announce(l *Layout) {
 		c.log.Warn("internal_replication is false on shards with several replicas: every replica will be written; "+
 			"set <internal_replication>true</internal_replication> if the table replicates by itself", "shards", each)
 	}
+	for _, n := range c.allNodes() {
+		if err := n.circuit.broken(); err != nil {
+			n.logFailure(err)
+		}
+	}
 }
 
 // Layout is the current snapshot.

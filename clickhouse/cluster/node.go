@@ -215,9 +215,15 @@ func (n *node) verdict(r *Replica, err error) {
 		return
 	}
 	if n.circuit.failure(time.Now(), err) {
-		n.cluster.log.Warn("host failed, leaving it alone for a while", "address", n.address, "error", err)
+		if n.cluster.Layout() != nil { // before that, Open says it: in its error, or when it has found the shards
+			n.logFailure(err)
+		}
 		n.drop(time.Now())
 	}
+}
+
+func (n *node) logFailure(err error) {
+	n.cluster.log.Warn("host failed, leaving it alone for a while", "address", n.address, "error", err)
 }
 
 // hostFault tells whether the error means that the next query would not do better there. What a server that answers has

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -198,6 +199,26 @@ func TestAddressMapOfIPv6(t *testing.T) {
 	require.Equal(t, "[2001:db8::1]:9000", l.Shards[0].Replicas[0].ID())
 	require.Equal(t, servers.Servers[0].Addr(), l.Shards[0].Replicas[0].Address)
 	require.Equal(t, servers.Servers[1].Addr(), l.Shards[0].Replicas[1].Address, "however it is written")
+}
+
+// A host that is down is named once: in the error where no other one answers, in the log where one does.
+func TestAHostThatIsDownIsNamedOnce(t *testing.T) {
+	db := tables(t)
+	for _, others := range [][]string{nil, servers.Addrs()[:1]} {
+		cfg := config(db, "events")
+		cfg.Addresses = append([]string{"127.0.0.1:1"}, others...)
+		var log bytes.Buffer
+		cfg.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		if others == nil {
+			_, err := cluster.Open(t.Context(), cfg)
+			require.ErrorContains(t, err, "127.0.0.1:1")
+			require.Empty(t, log.String())
+			continue
+		}
+		open(t, cfg)
+		require.Equal(t, 1, strings.Count(log.String(), "host failed"), "%s", &log)
+		require.Contains(t, log.String(), "address=127.0.0.1:1 ")
+	}
 }
 
 // A server that answers, and answers with a refusal for its own sake, is not the only one.
