@@ -17,10 +17,10 @@ const (
 )
 
 // Commit notes that the range of a block is committed: from here on nobody else will send it. A file that has been dropped since is no error.
-func Commit(path string) error { return mark(path, committedMark, nil) }
+func Commit(path string) error { return ignoreMissing(mark(path, committedMark, nil)) }
 
 // MarkSent notes that a block is about to be sent, so that whoever finds its file after a crash knows. at is when it may first have landed. A
-// mark that is there stays as it is.
+// mark that is there stays as it is. A block whose file is gone is not to be sent: the error is fs.ErrNotExist.
 func MarkSent(path string, at time.Time) error {
 	text, err := at.UTC().MarshalText()
 	if err != nil {
@@ -31,7 +31,7 @@ func MarkSent(path string, at time.Time) error {
 
 func mark(path, mark string, content []byte) error {
 	if _, err := os.Stat(path); err != nil {
-		return ignoreMissing(err)
+		return fmt.Errorf("marking a spool file: %w", err)
 	}
 	if _, err := os.Stat(path + mark); err == nil {
 		return nil

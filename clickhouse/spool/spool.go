@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,8 @@ type Spool struct {
 }
 
 // Open makes the directory if it is not there. maxBytes bounds the sum of the files; 0 means no bound. Temporary files that a
-// crash left behind are removed: they were never acknowledged.
+// crash left behind are removed: they were never acknowledged. A directory that nothing can be written to is an error now rather than when
+// a block has nowhere else to go.
 func Open(dir string, maxBytes int64) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("making spool directory: %w", err)
@@ -45,6 +47,13 @@ func Open(dir string, maxBytes int64) (*Spool, error) {
 		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
 			return nil, fmt.Errorf("removing unfinished spool file: %w", err)
 		}
+	}
+	f, err := create(filepath.Join(dir, "probe"+suffix))
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.Close(), ignoreMissing(os.Remove(f.Name()))); err != nil {
+		return nil, fmt.Errorf("trying the spool directory: %w", err)
 	}
 	return s, nil
 }
@@ -112,12 +121,21 @@ func fileName(h Header) string {
 	return fmt.Sprintf("%s-shard%d-%016x%s", clean, h.Shard+1, xxhash.Sum64String(id), suffix)
 }
 
-func writeDurably(path string, data []byte) (err error) {
-	tmp := path + temporary
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+// create makes a temporary file of its own for this path: two processes may have the directory, and write the same block.
+func create(path string) (*os.File, error) {
+	f, err := os.OpenFile(fmt.Sprintf("%s.%016x%s", path, rand.Uint64(), temporary), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if err != nil {
-		return fmt.Errorf("creating spool file: %w", err)
+		return nil, fmt.Errorf("creating spool file: %w", err)
 	}
+	return f, nil
+}
+
+func writeDurably(path string, data []byte) (err error) {
+	f, err := create(path)
+	if err != nil {
+		return err
+	}
+	tmp := f.Name()
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Close(), ignoreMissing(os.Remove(tmp)))

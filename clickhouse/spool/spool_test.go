@@ -1,12 +1,16 @@
 package spool
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -178,6 +182,47 @@ func TestAnUnwritableDirectoryLeavesNothing(t *testing.T) {
 	_, err := s.Put(h, input)
 	require.ErrorContains(t, err, "creating spool file")
 	require.NoDirExists(t, s.dir)
+}
+
+// A block is in two hands when its range goes over to a process that has the same directory, and the one that had it wakes up late.
+func TestTwoProcessesWriteTheSameBlock(t *testing.T) {
+	dir := open(t, 0).dir
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for n := range 8 {
+		s, err := Open(dir, 0)
+		require.NoError(t, err)
+		h, input := block(t, 20000)
+		h.Reason = strings.Repeat("x", n)
+		wg.Go(func() {
+			<-start
+			for range 20 {
+				path, err := s.Put(h, input)
+				assert.NoError(t, err)
+				_, _, err = Read(path)
+				assert.NoError(t, err)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	files, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+}
+
+// What a replay in another process has dropped is not to be sent, and is nothing to note.
+func TestWhatIsGoneIsNotMarked(t *testing.T) {
+	s := open(t, 0)
+	h, input := block(t, 10)
+	path, err := s.Put(h, input)
+	require.NoError(t, err)
+	require.NoError(t, Drop(path))
+	require.ErrorIs(t, MarkSent(path, time.Now()), fs.ErrNotExist)
+	require.NoError(t, Commit(path))
+	files, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	require.Empty(t, files)
 }
 
 func TestUnfinishedFilesOfACrashGo(t *testing.T) {

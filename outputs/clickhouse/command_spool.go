@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -274,6 +275,9 @@ func (r *replayer) replay(ctx context.Context, e spool.Entry) error {
 		return err
 	}
 	h, err := insert.Replay(ctx, found, e.Path, r.c.Bool(flagForce))
+	if errors.Is(err, fs.ErrNotExist) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}
@@ -281,8 +285,14 @@ func (r *replayer) replay(ctx context.Context, e spool.Entry) error {
 	if r.c.Bool(flagKeep) {
 		return nil
 	}
-	return spool.Drop(e.Path)
+	if err := spool.Drop(e.Path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil // another process has replayed it as well
 }
+
+// errGone is a file that was listed and is no longer there.
+var errGone = errors.New("file is gone: another process has replayed or dropped it meanwhile")
 
 // cluster finds the shards of the block's table.
 func (r *replayer) cluster(ctx context.Context, h spool.Header) (*cluster.Cluster, error) {

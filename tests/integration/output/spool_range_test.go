@@ -2,9 +2,12 @@ package output
 
 import (
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
@@ -130,6 +133,40 @@ func TestASpooledBlockThatCannotBeLookedFor(t *testing.T) {
 	require.ErrorContains(t, err, "1 of 1 blocks")
 	require.Contains(t, out, "may be in the table already")
 	requireAll(t, db, 1100)
+}
+
+// Two people replay the same blocks: what one of them inserts the other finds, or finds gone.
+func TestTwoReplaysAtOnce(t *testing.T) {
+	for name, lost := range map[string]string{"nothing is in": "true", "a part is in": "id % 4 = 1"} {
+		t.Run(name, func(t *testing.T) {
+			db, dir := tables(t), t.TempDir()
+			spooledRange(t, db, dir, withProvenance).Commit()
+			out, err := replay(t, dir, "--keep")
+			require.NoError(t, err, out)
+			servers.Servers[1].Exec(t, "DELETE FROM "+db+".events_local WHERE offset < 1000 AND "+lost)
+			files, err := filepath.Glob(filepath.Join(dir, "*.chspool"))
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			var wg sync.WaitGroup
+			for range 4 {
+				cfg := settings(db, "events_local")
+				cfg.Cluster = "events_cluster"
+				c := openCluster(t, cfg)
+				wg.Go(func() {
+					_, err := insert.Replay(t.Context(), c, files[0], false)
+					if err == nil {
+						err = spool.Drop(files[0])
+					}
+					if err != nil {
+						assert.ErrorIs(t, err, fs.ErrNotExist)
+					}
+				})
+			}
+			wg.Wait()
+			requireAll(t, db, 1100)
+			require.NoFileExists(t, files[0])
+		})
+	}
 }
 
 // Where nothing copies between replicas each of them has a file of its own.
