@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,41 @@ func TestNoPackageUnderTheCommunityLicence(t *testing.T) {
 		require.NoError(t, err)
 		for _, file := range files {
 			require.NotContains(t, head(t, file), "Redpanda Community License", "%s", file)
+		}
+	}
+}
+
+// What is linked may be handed on in a binary: permissive licences, and the Mozilla one, which asks for the source of its own
+// files only. Each is known by a sentence of its text.
+var licences = []string{
+	"Apache License",
+	"Mozilla Public License",
+	"Permission is hereby granted, free of charge",      // MIT
+	"Permission to use, copy, modify, and",              // ISC
+	"Redistribution and use in source and binary forms", // BSD
+	"CC0 1.0 Universal",
+}
+
+func TestLinkedModulesHaveKnownLicences(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{with .Module}}{{if not .Main}}{{.Dir}}{{end}}{{end}}`, "./cmd/connect")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	dirs := strings.Fields(string(out))
+	slices.Sort(dirs)
+	dirs = slices.Compact(dirs)
+	require.Greater(t, len(dirs), 10)
+	for _, dir := range dirs {
+		files, err := filepath.Glob(filepath.Join(dir, "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, "%s has no licence", dir)
+		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || info.IsDir() {
+				continue // Redpanda Connect's own, which the test above is about
+			}
+			text := strings.Join(strings.Fields(head(t, file)), " ")
+			require.True(t, slices.ContainsFunc(licences, func(words string) bool { return strings.Contains(text, words) }),
+				"%s is not one of the licences that may be linked", file)
 		}
 	}
 }
