@@ -194,6 +194,15 @@ func TestParseInstant(t *testing.T) {
 		{text("2026-01-01T01:00:00.000001+01:00"), time.Second, second*1e6 + 1},
 		{text("2026-01-01 00:00:00"), time.Second, second * 1e6},
 		{text("1767225600"), time.Second, second * 1e6},
+		{text("1767225600.000001"), time.Second, second*1e6 + 1},
+		{text("-1.5"), time.Microsecond, -2},
+		{number("-1000.5"), time.Nanosecond, -2},
+		{number("-0.000001"), time.Second, -1},
+		{number("-0.0000001"), time.Second, -1},
+		{number("1.767225600000001e12"), time.Millisecond, second*1e6 + 1},
+		{number("1767225601000000000.0"), time.Nanosecond, second*1e6 + 1e6},
+		{number("1e-9"), time.Second, 0},
+		{number("-1e18"), time.Second, Beginning},
 	} {
 		got, err := ParseInstant(tc.field, tc.unit, time.UTC)
 		require.NoError(t, err, string(tc.field.Text))

@@ -213,18 +213,32 @@ func parseUnits(s string, unit time.Duration) (int64, error) {
 		}
 		return v * scale, nil
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.IsNaN(f) || math.Abs(f) > 1e18 {
+	return parseFraction(s, unit)
+}
+
+// parseFraction is parseUnits for a number that is not written as a whole one. A float would not hold nanoseconds.
+func parseFraction(s string, unit time.Duration) (int64, error) {
+	d, ok := decimal(nil, []byte(s))
+	digits, negative := strings.CutPrefix(string(d), "-")
+	whole, frac, _ := strings.Cut(digits, ".")
+	if !ok || len(whole) > len("9223372036854775807") {
 		return 0, fmt.Errorf("%q is not a number of %v since 1970", s, unit)
 	}
-	micros := math.Floor(f * (float64(unit) / float64(time.Microsecond)))
-	switch {
-	case micros >= math.MaxInt64:
-		return Forever, nil
-	case micros <= math.MinInt64:
-		return Beginning, nil
+	point := len(whole) - 3
+	for ; unit > time.Nanosecond; unit /= 10 {
+		point++
 	}
-	return int64(micros), nil
+	text, rest, _ := strings.Cut(string(appendDecimal(nil, false, []byte(whole+frac), point)), ".")
+	micros, _ := strconv.ParseInt(text, 10, 64) // digits only: beyond the range it is Forever
+	switch {
+	case negative && micros == Forever:
+		return Beginning, nil
+	case negative && rest != "": // rounded down, as what is after 1970 is
+		return -micros - 1, nil
+	case negative:
+		return -micros, nil
+	}
+	return micros, nil
 }
 
 func floorDiv(v, d int64) int64 {
@@ -251,8 +265,8 @@ func ParseInstant(f Field, unit time.Duration, zone *time.Location) (int64, erro
 		if t, ok := parseTime(string(text), zone, zone); ok {
 			return t.UnixMicro(), nil
 		}
-		if plainInteger(text) {
-			return parseUnits(string(text), unit)
+		if micros, err := parseUnits(string(text), unit); err == nil {
+			return micros, nil
 		}
 	case jsonscan.Missing, jsonscan.Null:
 		return 0, ErrNoKey

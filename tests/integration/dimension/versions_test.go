@@ -2,6 +2,7 @@ package dimension
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +66,32 @@ dimensions:
 		p := join(t, fmt.Sprintf(yaml, "lazy", "f", "u"))
 		require.Equal(t, []string{`{"k":1,"ts":"2026-02-01T00:00:00.499999Z","v":"second"}`, `{"k":1,"ts":"2026-02-01T00:00:00.5Z","v":null}`},
 			run(t, p, `{"k":1,"ts":"2026-02-01T00:00:00.499999Z"}`, `{"k":1,"ts":"2026-02-01T00:00:00.5Z"}`))
+	})
+	t.Run("days", func(t *testing.T) {
+		server.Exec(t, `
+			CREATE OR REPLACE TABLE scd_days (k INT, v VARCHAR(20), f DATE, u DATE);
+			INSERT INTO scd_days VALUES (1, 'january', '2026-01-01', '2026-02-01'), (1, 'march', '2026-03-01', NULL)`)
+		p := join(t, strings.Replace(fmt.Sprintf(yaml, "lazy", "f", "u"), "table: scd", "table: scd_days\n    time_zone: Europe/Berlin", 1))
+		for ts, want := range map[string]string{
+			`"2025-12-31T22:59:59.999999Z"`: `null`, `"2025-12-31T23:00:00Z"`: `"january"`, `"2026-01-01"`: `"january"`, `"2026-01-31T22:59:59.999999Z"`: `"january"`,
+			`"2026-01-31T23:00:00Z"`: `null`, `"2026-02-01"`: `null`, `"2026-03-01 00:00:00"`: `"march"`, `"9999-12-31"`: `"march"`,
+		} {
+			require.Equal(t, []string{`{"k":1,"ts":` + ts + `,"v":` + want + `}`}, run(t, p, `{"k":1,"ts":`+ts+`}`))
+		}
+	})
+	t.Run("units", func(t *testing.T) {
+		for unit, second := range map[string]string{"s": "", "ms": "000", "us": "000000", "ns": "000000000"} {
+			server.Exec(t, fmt.Sprintf(`
+				CREATE OR REPLACE TABLE scd_units (k INT, v VARCHAR(20), f BIGINT, u BIGINT);
+				INSERT INTO scd_units VALUES (1, 'a', 1767225600%s, 1767225601%[1]s), (1, 'b', 1767225601%[1]s, NULL), (1, 'before 1970', -9%[1]s, -8%[1]s)`, second))
+			p := join(t, strings.Replace(strings.Replace(fmt.Sprintf(yaml, "lazy", "f", "u"), "table: scd", "table: scd_units", 1), "time: this.ts", "unit: "+unit+", time: this.ts", 1))
+			for ts, want := range map[string]string{
+				"1767225599" + second: `null`, "1767225600" + second: `"a"`, "1767225601" + second: `"b"`, "-9" + second: `"before 1970"`, "-8" + second: `null`,
+				`"1767225600` + second + `"`: `"a"`, `"2026-01-01T00:00:00.999999Z"`: `"a"`, "1767225601" + second + ".0": `"b"`,
+			} {
+				require.Equal(t, []string{`{"k":1,"ts":` + ts + `,"v":` + want + `}`}, run(t, p, `{"k":1,"ts":`+ts+`}`), unit)
+			}
+		}
 	})
 	t.Run("no end", func(t *testing.T) {
 		p := join(t, fmt.Sprintf(yaml, "lazy", "f", ""))
