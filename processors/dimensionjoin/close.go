@@ -22,7 +22,7 @@ func (p *processor) Close(context.Context) error {
 		p.watcher.close()
 	}
 	p.joiner.Close()
-	p.metrics.export(true)
+	p.metrics.close()
 	p.store.Close()
 	_ = p.db.Close() // it complains of connections that the server has closed before
 	return nil

@@ -23,7 +23,7 @@ func Command() *cli.Command {
 			Flags: []cli.Flag{
 				&cli.StringFlag{Name: "address", Value: "127.0.0.1:4196", Usage: "the processor's inspect_address"},
 				&cli.StringFlag{Name: "dimension", Required: true, Usage: "the dimension's name"},
-				&cli.StringSliceFlag{Name: "key", Required: true, Usage: "column=value; once for each key column"},
+				&cli.GenericFlag{Name: "key", Required: true, Value: &pairs{}, Usage: "column=value; once for each key column"},
 			},
 			Action: inspect,
 		}},
@@ -31,14 +31,24 @@ func Command() *cli.Command {
 }
 
 // inspect asks the running processor.
+// pairs are the values of --key. The library's own lists are divided at commas, which a value may hold.
+type pairs []string
+
+// Set adds one.
+func (p *pairs) Set(pair string) error {
+	if !strings.Contains(pair, "=") {
+		return fmt.Errorf("%q is not column=value", pair)
+	}
+	*p = append(*p, pair)
+	return nil
+}
+
+func (p *pairs) String() string { return strings.Join(*p, " ") }
+
 func inspect(c *cli.Context) error {
 	query := url.Values{"dimension": {c.String("dimension")}}
-	for _, pair := range c.StringSlice("key") {
-		column, value, found := strings.Cut(pair, "=")
-		if !found {
-			return fmt.Errorf("--key %q is not column=value", pair)
-		}
-		query.Set(column, value)
+	for _, pair := range *c.Generic("key").(*pairs) {
+		query.Add("key", pair)
 	}
 	target := url.URL{Scheme: "http", Host: c.String("address"), Path: inspectPath, RawQuery: query.Encode()}
 	request, err := http.NewRequestWithContext(c.Context, http.MethodGet, target.String(), nil)

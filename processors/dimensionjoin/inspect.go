@@ -7,12 +7,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
 )
 
-// inspector answers `connect dimension inspect`: GET /inspect?dimension=NAME&COLUMN=VALUE…
+// inspector answers `connect dimension inspect`: GET /inspect?dimension=NAME&key=COLUMN%3DVALUE…
 type inspector struct{ server *http.Server }
 
 // inspectPath is where an inspector answers.
@@ -27,15 +28,12 @@ func serveInspect(address string, joiner *lookup.Joiner, log *slog.Logger) (*ins
 	mux.HandleFunc("GET "+inspectPath, func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 		defer cancel()
-		dimension, key := "", map[string]string{}
-		for name, values := range r.URL.Query() {
-			if name == "dimension" {
-				dimension = values[0]
-				continue
-			}
-			key[name] = values[0]
+		key := map[string]string{}
+		for _, pair := range r.URL.Query()["key"] {
+			column, value, _ := strings.Cut(pair, "=")
+			key[column] = value
 		}
-		answer, err := joiner.Inspect(ctx, dimension, key)
+		answer, err := joiner.Inspect(ctx, r.URL.Query().Get("dimension"), key)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

@@ -12,8 +12,8 @@ import (
 // exporter turns the join's own counts, which only grow, into the engine's metrics.
 type exporter struct {
 	mu     sync.Mutex
-	next   time.Time // no export before it
-	putOff bool      // one is to come by itself
+	next   time.Time // no export before it, but by itself
+	stop   chan struct{}
 	joiner *lookup.Joiner
 	names  []string
 	counts []counter
@@ -32,11 +32,11 @@ type gauge struct {
 	value  func(u *lookup.Usage) int64
 }
 
-// exportEvery bounds how often a busy processor updates its metrics.
+// exportEvery is how often metrics are updated, whether batches come through, wait for the server, or there are none.
 const exportEvery = 200 * time.Millisecond
 
 func newExporter(m *service.Metrics, joiner *lookup.Joiner, names []string) *exporter {
-	e := &exporter{joiner: joiner, names: names, loaded: make([]lookup.Snapshot, len(names))}
+	e := &exporter{joiner: joiner, names: names, loaded: make([]lookup.Snapshot, len(names)), stop: make(chan struct{})}
 	count := func(name string, value func(s *lookup.Snapshot) int64) {
 		e.counts = append(e.counts, counter{m.NewCounter("dimension_join_"+name+"_total", "dimension"), value})
 	}
@@ -63,20 +63,34 @@ func newExporter(m *service.Metrics, joiner *lookup.Joiner, names []string) *exp
 	return e
 }
 
-// export brings the metrics up to date; where that was done just now it is put off a little, so that the last batch before a
-// pause is counted too.
+// run exports until close, without which the metrics would stand still while batches wait for the server.
+func (e *exporter) run() {
+	tick := time.NewTicker(exportEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			e.export(true)
+		case <-e.stop:
+			return
+		}
+	}
+}
+
+// close exports what is left.
+func (e *exporter) close() {
+	close(e.stop)
+	e.export(true)
+}
+
+// export brings the metrics up to date, unless that was done just now.
 func (e *exporter) export(force bool) {
-	e.mu.Lock() // who went on without it could be the last, and its batch never be counted
+	e.mu.Lock()
 	defer e.mu.Unlock()
 	now := time.Now()
 	if !force && now.Before(e.next) {
-		if !e.putOff {
-			e.putOff = true
-			time.AfterFunc(e.next.Sub(now), func() { e.export(true) })
-		}
 		return
 	}
-	e.putOff = false
 	e.next = now.Add(exportEvery)
 	for d, name := range e.names {
 		s, u := e.joiner.Snapshot(d), e.joiner.Usage(d)

@@ -106,6 +106,7 @@ func New(conf *service.ParsedConfig, res *service.Resources) (service.BatchProce
 			return nil, err
 		}
 	}
+	go p.metrics.run() // ends with Close
 	if s.binlog {
 		p.watcher = watch(p.joiner, db, server, s.serverID, s.join.Logger)
 	}

@@ -124,7 +124,11 @@ dimensions: [ { name: visible, query: "SELECT k, owner, month FROM visible WHERE
 }
 
 func TestInspect(t *testing.T) {
-	server.Exec(t, `CREATE OR REPLACE TABLE ins (a INT, b VARCHAR(10), v INT, PRIMARY KEY (a, b)); INSERT INTO ins VALUES (1,'x',10)`)
+	server.Exec(t, `
+		CREATE OR REPLACE TABLE ins (a INT, b VARCHAR(10), v INT, PRIMARY KEY (a, b));
+		INSERT INTO ins VALUES (1,'x',10);
+		CREATE OR REPLACE TABLE ins_names (dimension INT, `+"`key`"+` VARCHAR(10), v INT, PRIMARY KEY (dimension, `+"`key`"+`));
+		INSERT INTO ins_names VALUES (1, 'a,b=c', 10)`)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	address := listener.Addr().String()
@@ -132,7 +136,9 @@ func TestInspect(t *testing.T) {
 	p := join(t, fmt.Sprintf(`
 dsn: "$DSN"
 inspect_address: %q
-dimensions: [ { name: ins, table: ins, key: { a: this.a, b: this.b } } ]
+dimensions:
+  - { name: ins, table: ins, key: { a: this.a, b: this.b } }
+  - { name: names, table: ins_names, key: { dimension: this.a, key: this.b }, prefix: names_ }
 `, address))
 	ask := func(args ...string) (string, error) {
 		var out bytes.Buffer
@@ -172,6 +178,12 @@ dimensions: [ { name: ins, table: ins, key: { a: this.a, b: this.b } } ]
 	require.JSONEq(t, `{"v":10}`, string(a.Cache.Rows[0].Row))
 	require.JSONEq(t, `{"v":11}`, string(a.Database.Rows[0].Row))
 	require.False(t, a.Same)
+
+	out, err := ask("--dimension", "names", "--key", "dimension=1", "--key", "key=a,b=c")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal([]byte(out), &a))
+	require.Equal(t, `"1", "a,b=c"`, a.Key)
+	require.JSONEq(t, `{"names_v":10}`, string(a.Database.Rows[0].Row))
 
 	for _, tc := range []struct {
 		args        []string

@@ -2,15 +2,18 @@ package dimension
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	_ "github.com/redpanda-data/benthos/v4/public/components/pure" // the tracer and logger that resources need
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
 
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin"
+	"github.com/benthos-clickhouse/connect/tests/proxy"
 )
 
 // recorder is a metrics exporter that keeps what it is told, summed over labels.
@@ -107,4 +110,47 @@ dimensions: [ { name: met, table: met, key: { k: this.k } } ]
 	}
 	require.Positive(t, r.gauge("dimension_join_load_latency_ns"))
 	require.Contains(t, r.labels["dimension_join_hits_total"], "met")
+}
+
+// Metrics go on while batches wait for the server, and while there are none: that is when somebody looks at them.
+func TestMetricsOfAnOutage(t *testing.T) {
+	server.Exec(t, `CREATE OR REPLACE TABLE met_out (k INT PRIMARY KEY, v INT); INSERT INTO met_out VALUES (1, 1)`)
+	between := proxy.Run(t, server.Addr())
+	r := newRecorder()
+	p := joinRecorded(t, r, fmt.Sprintf(`
+dsn: %q
+dimensions: [ { name: met, table: met_out, key: { k: this.k }, retry_missing: { attempts: 2, delay: 1ms } } ]
+cache: { ttl: 50ms, refresh_after: 0s, missing_ttl: 50ms, max_stale: 1h, jitter: 0 }
+invalidation: { binlog: { enabled: true } }
+backoff: { initial_interval: 10ms, max_interval: 50ms }
+`, through(t, server, between.Addr())))
+	moves := func(name string, from int64) {
+		t.Helper()
+		require.Eventually(t, func() bool { return r.gauge("dimension_join_"+name) > from }, 20*time.Second, 10*time.Millisecond, name)
+	}
+	run(t, p, `{"k":1}`, `{"k":2}`)
+	for _, name := range []string{"misses_total", "entries", "bytes"} {
+		moves(name, 1)
+	}
+	moves("retried_keys_total", 1)
+	moves("flushes_total", 0) // when following begins
+	require.Eventually(t, func() bool {
+		run(t, p, `{"k":1}`)
+		server.Exec(t, `UPDATE met_out SET v = v + 1`)
+		return r.gauge("dimension_join_invalidations_total") > 0
+	}, 20*time.Second, 20*time.Millisecond)
+	require.Zero(t, r.gauge("dimension_join_load_errors_total"))
+
+	between.Set(proxy.Refuse)
+	between.Cut()
+	moves("binlog_lag_ms", 100)
+	time.Sleep(60 * time.Millisecond) // past the ttl
+	run(t, p, `{"k":1}`)
+	moves("stale_served_total", 0)
+	before := r.gauge("dimension_join_load_errors_total")
+	waiting := later(t, p, `{"k":3}`)
+	moves("load_errors_total", before+2)
+	require.Empty(t, waiting)
+	between.Set(proxy.Pass)
+	require.Equal(t, []string{`{"k":3,"v":null}`}, <-waiting)
 }
