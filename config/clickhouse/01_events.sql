@@ -1,5 +1,6 @@
 -- The DWD layer: one wide table of joined events. Run on every node (or add ON CLUSTER where a DDL queue exists).
 -- Writers and materialized views use the local table of each shard, readers the Distributed table over them.
+-- In place of events_cluster put the name of yours: SELECT DISTINCT cluster FROM system.clusters
 CREATE DATABASE IF NOT EXISTS dw;
 
 CREATE TABLE IF NOT EXISTS dw.events_local
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS dw.events_local
     kafka_partition  Int32,
     kafka_offset     Int64
 )
+-- On replicas: ReplicatedMergeTree('/clickhouse/tables/{shard}/dw/events', '{replica}')
 ENGINE = MergeTree
 PARTITION BY toYYYYMM(ts)
 ORDER BY (event_type, toStartOfHour(ts), user_id)

@@ -1,5 +1,6 @@
 -- The DWS layer: aggregates that materialized views keep up to date on each shard, as rows arrive.
 -- Their tables keep block names too: a repeated block must not be counted twice here either.
+-- In place of events_cluster put the name of yours. On replicas: ReplicatedSummingMergeTree and the like, as in 01_events.sql.
 
 -- Page views per minute
 CREATE TABLE IF NOT EXISTS dw.page_views_per_minute_local

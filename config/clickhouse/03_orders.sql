@@ -1,4 +1,5 @@
 -- A table of a database, kept up to date by config/change_stream.yaml. Run on every node (or add ON CLUSTER where a DDL queue exists).
+-- In place of events_cluster put the name of yours: SELECT DISTINCT cluster FROM system.clusters
 CREATE DATABASE IF NOT EXISTS ods;
 
 CREATE TABLE IF NOT EXISTS ods.orders_local
