@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -39,18 +40,21 @@ func spoolCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			{
 				Name: "list", Usage: "List the blocks, the oldest first", ArgsUsage: "[FILES]",
-				Flags: []cli.Flag{path, asJSON}, Action: spoolList,
+				Description: "connect clickhouse spool list --path /var/lib/connect/spool",
+				Flags:       []cli.Flag{path, asJSON}, Action: spoolList,
 			},
 			{
-				Name: "show", Usage: "Show what blocks hold and why they are here, and check that they can be read", ArgsUsage: "FILES",
-				Flags: []cli.Flag{path, asJSON}, Action: spoolShow,
+				Name: "show", Usage: "Show what blocks hold and why they are here, and check that they can be read", ArgsUsage: "[FILES]",
+				Description: "connect clickhouse spool show --path /var/lib/connect/spool",
+				Flags:       []cli.Flag{path, asJSON}, Action: spoolShow,
 			},
 			{
 				Name: "replay", Usage: "Insert blocks under the names they were first sent with, and drop the files",
 				ArgsUsage: "[FILES]",
 				Description: "What is in the table already changes nothing: rows that come with topic, partition and offset are looked for, and others are\n" +
 					"recognised by their block's name for as long as the table remembers names (replicated_deduplication_window…). A block that may have\n" +
-					"landed before that is refused, unless --force is given. Replay once the consumer group has committed what it read.",
+					"landed before that is refused, unless --force is given. Replay once the consumer group has committed what it read.\n\n" +
+					"   CLICKHOUSE_DSN=clickhouse://default:secret@ch-1:9000 connect clickhouse spool replay --path /var/lib/connect/spool",
 				Flags: []cli.Flag{
 					path, asJSON,
 					&cli.StringFlag{Name: flagDSN, EnvVars: []string{"CLICKHOUSE_DSN"}, Required: true, Usage: "clickhouse://user:password@host:9000[,host:9000][?secure=true]"},
@@ -62,7 +66,8 @@ func spoolCommand() *cli.Command {
 			},
 			{
 				Name: "drop", Usage: "Delete blocks for good: their rows are lost unless they are in the table", ArgsUsage: "FILES",
-				Flags: []cli.Flag{asJSON, &cli.BoolFlag{Name: flagYes, Usage: "do not refuse"}}, Action: spoolDrop,
+				Description: "connect clickhouse spool drop --yes FILES",
+				Flags:       []cli.Flag{asJSON, &cli.BoolFlag{Name: flagYes, Usage: "do not refuse"}}, Action: spoolDrop,
 			},
 		},
 	}
@@ -78,6 +83,9 @@ func entries(c *cli.Context) ([]spool.Entry, error) {
 	}
 	var out []spool.Entry
 	for _, path := range c.Args().Slice() {
+		if strings.HasPrefix(path, "-") {
+			return nil, fmt.Errorf("%s stands behind the files: put flags before them, or write ./%s for a file of that name", path, path)
+		}
 		if dir := c.String(flagPath); dir != "" && filepath.Base(path) == path {
 			path = filepath.Join(dir, path)
 		}
