@@ -131,15 +131,32 @@ func (f *Follower) rows(e *replication.RowsEvent) {
 	for _, n := range e.Table.ColumnName {
 		names = append(names, string(n))
 	}
+	update := e.Type() == replication.EnumRowsEventTypeUpdate
 	for i, values := range e.Rows {
 		r := Row{Names: names, Values: values}
 		if i < len(e.SkippedColumns) {
 			r.Skipped = e.SkippedColumns[i]
+			if after := i%2 == 1; update && after {
+				r.Skipped = complete(r, e.Rows[i-1], e.SkippedColumns[i-1])
+			}
 		}
 		for _, t := range f.tables[logged] {
 			f.handler.Row(t, r)
 		}
 	}
+}
+
+// complete gives the image after an update the values that it leaves out because they are as before (binlog_row_image=MINIMAL), and
+// returns those that are still missing.
+func complete(after Row, before []any, skipped []int) (missing []int) {
+	for _, column := range after.Skipped {
+		if slices.Contains(skipped, column) {
+			missing = append(missing, column)
+		} else {
+			after.Values[column] = before[column]
+		}
+	}
+	return missing
 }
 
 func (f *Follower) follows(folded Table) bool { return len(f.tables[folded]) > 0 }

@@ -42,6 +42,13 @@ func rowsOf(table string, values ...any) *replication.RowsEvent {
 
 func query(text string) *replication.QueryEvent { return &replication.QueryEvent{Query: []byte(text)} }
 
+// An image that leaves out what has not changed has it from the one before the change.
+func TestCompleteImages(t *testing.T) {
+	after := Row{Values: []any{nil, nil, "new", nil}, Skipped: []int{0, 1, 3}}
+	require.Equal(t, []int{3}, complete(after, []any{1, nil, "old", nil}, []int{3}))
+	require.Equal(t, []any{1, nil, "new", nil}, after.Values, "a NULL is a value too")
+}
+
 // What each event says, and where a transaction ends: offsets count up by 100, and only an end moves the position.
 func TestEvents(t *testing.T) {
 	generic := func(data ...byte) *replication.GenericEvent { return &replication.GenericEvent{Data: data} }

@@ -18,18 +18,26 @@ const echoBound = 1 << 17
 // echoTick is how often echoes are looked for.
 const echoTick = 50 * time.Millisecond
 
-// change is a key, or a whole dimension, that has to be made due again.
+// change is a key that has to be made due again.
 type change struct {
 	at   time.Time
 	view *cache.View
 	key  string
-	all  bool
 }
+
+// echoQueue are the changes that wait for one of the echoes: of keys, in their order, and of whole dimensions.
+type echoQueue struct {
+	keys []change
+	all  map[*cache.View]span
+}
+
+// span holds the changes of a whole dimension together: it is made due when the first of them is, and once more for the last.
+type span struct{ first, last time.Time }
 
 // echo applies changes again.
 type echo struct {
 	mu      sync.Mutex
-	queues  [len(echoes)][]change
+	queues  [len(echoes)]echoQueue
 	started bool
 }
 
@@ -44,47 +52,65 @@ func (j *Joiner) echo(view *cache.View, key string, all bool) {
 		j.work.Go(j.resound)
 	}
 	for i, pause := range echoes {
-		c := change{now.Add(pause), view, key, all}
-		if len(e.queues[i]) >= echoBound {
-			c.key, c.all = "", true
-		}
-		if n := len(e.queues[i]); n > 0 && c.all {
-			if last := &e.queues[i][n-1]; last.all && last.view == view {
-				last.at = c.at // one is enough
-				continue
-			}
-		}
-		e.queues[i] = append(e.queues[i], c)
+		e.queues[i].add(change{now.Add(pause), view, key}, all)
 	}
+}
+
+func (q *echoQueue) add(c change, all bool) {
+	if !all && len(q.keys) < echoBound {
+		q.keys = append(q.keys, c)
+		return
+	}
+	if q.all == nil {
+		q.all = map[*cache.View]span{}
+	}
+	s, waiting := q.all[c.view]
+	if !waiting {
+		s.first = c.at
+	}
+	s.last = c.at
+	q.all[c.view] = s
 }
 
 // resound applies the echoes that are due, until the joiner is closed.
 func (j *Joiner) resound() {
 	for sleep(j.life, echoTick) == nil {
 		for i := range echoes {
-			for _, c := range j.echoes.take(i, time.Now()) {
-				if c.all {
-					c.view.Flush()
-				} else {
-					c.view.Invalidate(c.key)
-				}
+			keys, all := j.echoes.take(i, time.Now())
+			for _, c := range keys {
+				c.view.Invalidate(c.key)
+			}
+			for _, view := range all {
+				view.Flush()
 			}
 		}
 	}
 }
 
-func (e *echo) take(i int, now time.Time) []change {
+func (e *echo) take(i int, now time.Time) (keys []change, all []*cache.View) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	q := e.queues[i]
+	q := &e.queues[i]
+	for view, s := range q.all {
+		if s.first.After(now) {
+			continue
+		}
+		all = append(all, view)
+		if s.last.After(now) {
+			q.all[view] = span{s.last, s.last}
+		} else {
+			delete(q.all, view)
+		}
+	}
 	n := 0
-	for n < len(q) && !q[n].at.After(now) {
+	for n < len(q.keys) && !q.keys[n].at.After(now) {
 		n++
 	}
-	if n == len(q) {
-		e.queues[i] = nil
+	keys = q.keys[:n:n]
+	if n == len(q.keys) {
+		q.keys = nil
 	} else {
-		e.queues[i] = q[n:]
+		q.keys = q.keys[n:]
 	}
-	return q[:n:n]
+	return keys, all
 }

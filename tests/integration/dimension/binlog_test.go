@@ -272,3 +272,92 @@ func TestBinlogAcrossRestarts(t *testing.T) {
 	own.Exec(t, `UPDATE r SET v = 'seen' WHERE k = 2`)
 	eventually(t, p, `{"k":2}`, `{"k":2,"v":"seen"}`)
 }
+
+// Row images that leave columns out tell which row has changed, as long as they have its key: no other row is read again.
+func TestBinlogRowImages(t *testing.T) { onBoth(t, testBinlogRowImages) }
+
+func testBinlogRowImages(t *testing.T, server *services.MySQL) {
+	t.Helper()
+	const keys = 100
+	var rows, docs []string
+	for k := range keys {
+		rows = append(rows, fmt.Sprintf("(%d, '0', 'b', %[1]d)", k))
+		docs = append(docs, fmt.Sprintf(`{"k":%d}`, k))
+	}
+	db := server.DB(t)
+	for _, image := range []string{"FULL", "NOBLOB", "MINIMAL"} {
+		t.Run(image, func(t *testing.T) {
+			server.Exec(t, `DROP TABLE IF EXISTS bli; CREATE TABLE bli (b BLOB, k INT PRIMARY KEY, v VARCHAR(20), n INT)`)
+			server.Exec(t, `INSERT INTO bli (k, v, b, n) VALUES `+strings.Join(rows, ","))
+			set := "SET binlog_row_image = " + image + "; "
+			p := joinWith(t, server.DSN(), fmt.Sprintf(followed, "bli", "{ k: this.k }"))
+			following(t, p, db, func(n int) string { return fmt.Sprintf("UPDATE bli SET v = 'n%d' WHERE k = 0", n) }, docs[0],
+				func(n int) string { return fmt.Sprintf(`{"k":0,"v":"n%d"}`, n) })
+			// The echoes of what was flushed when following began, which the first rows may have been read before.
+			time.Sleep(2500 * time.Millisecond)
+			run(t, p, docs...)
+			before := rowsRead(t, db, "bli")
+			server.Exec(t, set+`UPDATE bli SET v = 'changed' WHERE k = 0; SET binlog_row_image = DEFAULT`)
+			ofUpdate := rowsRead(t, db, "bli") - before
+			eventually(t, p, docs[0], `{"k":0,"v":"changed"}`)
+			server.Exec(t, set+`UPDATE bli SET k = 1000, b = 'c' WHERE k = 0; SET binlog_row_image = DEFAULT`)
+			eventually(t, p, docs[0], `{"k":0,"v":null}`)
+			eventually(t, p, `{"k":1000}`, `{"k":1000,"v":"changed"}`)
+			run(t, p, docs...)
+			require.Less(t, rowsRead(t, db, "bli")-before-2*ofUpdate, int64(keys/2))
+		})
+	}
+}
+
+// Statements that change rows of several tables, all rows, or which table a name stands for.
+func TestBinlogStatements(t *testing.T) { onBoth(t, testBinlogStatements) }
+
+func testBinlogStatements(t *testing.T, server *services.MySQL) {
+	t.Helper()
+	server.Exec(t, `
+		DROP TABLE IF EXISTS bls, bls_new, bls_old, bls_other;
+		CREATE TABLE bls (k INT PRIMARY KEY, v VARCHAR(20));
+		CREATE TABLE bls_other (k INT PRIMARY KEY, v VARCHAR(20));
+		INSERT INTO bls VALUES (1, 'one'), (2, 'two');
+		INSERT INTO bls_other VALUES (1, 'other one'), (2, 'other two')`)
+	p := joinWith(t, server.DSN(), fmt.Sprintf(followed, "bls", "{ k: this.k }"))
+	followSimple(t, p, server.DB(t), "bls")
+	run(t, p, `{"k":1}`, `{"k":2}`)
+	for _, tc := range []struct{ statement, one string }{
+		{"UPDATE bls_other o JOIN bls b USING (k) SET o.v = CONCAT(o.v, '!'), b.v = o.v WHERE k = 1", `"other one!"`},
+		{"REPLACE INTO bls VALUES (1, 'replaced')", `"replaced"`},
+		{"INSERT INTO bls VALUES (1, 'x') ON DUPLICATE KEY UPDATE v = 'duplicate'", `"duplicate"`},
+		{"INSERT INTO bls SELECT k, v FROM bls_other o WHERE k = 1 ON DUPLICATE KEY UPDATE v = CONCAT(o.v, '?')", `"other one!?"`},
+		{"DELETE b, o FROM bls b JOIN bls_other o USING (k) WHERE k = 1", `null`},
+		{"BEGIN; INSERT INTO bls VALUES (1, 'never'); ROLLBACK; INSERT INTO bls VALUES (1, 'back')", `"back"`},
+		{"CREATE TABLE bls_new LIKE bls; INSERT INTO bls_new VALUES (1, 'swapped'); RENAME TABLE bls TO bls_old, bls_new TO bls", `"swapped"`},
+		{"UPDATE bls SET v = 'after the swap'", `"after the swap"`},
+		{"DROP TABLE bls; CREATE TABLE bls (w INT, v VARCHAR(30), k INT PRIMARY KEY); INSERT INTO bls VALUES (7, 'created', 1)", `"created"`},
+		{"UPDATE bls SET v = 'with other places'", `"with other places"`},
+		{"ALTER TABLE bls ADD COLUMN x INT FIRST, DROP COLUMN w; UPDATE bls SET v = 'altered'", `"altered"`},
+		{"UPDATE bls SET v = 'once more'", `"once more"`},
+		{"TRUNCATE bls", `null`},
+	} {
+		server.Exec(t, tc.statement)
+		eventually(t, p, `{"k":1}`, `{"k":1,"v":`+tc.one+`}`)
+	}
+}
+
+// A transaction of more rows than are remembered one by one does not keep batches waiting, and none of its changes is missed.
+func TestBinlogLargeTransaction(t *testing.T) {
+	const rows = 300_000
+	server.Exec(t, fmt.Sprintf(`CREATE OR REPLACE TABLE bll (k INT PRIMARY KEY, v VARCHAR(20)); INSERT INTO bll SELECT seq, 'old' FROM seq_1_to_%d`, rows))
+	p := join(t, fmt.Sprintf(followed, "bll", "{ k: this.k }"))
+	server.Exec(t, "DELETE FROM bll WHERE k = 999")
+	followSimple(t, p, server.DB(t), "bll")
+	var docs, want []string
+	for k := 1000; k <= rows; k += 997 {
+		docs = append(docs, fmt.Sprintf(`{"k":%d}`, k))
+		want = append(want, fmt.Sprintf(`{"k":%d,"v":"new"}`, k))
+	}
+	run(t, p, docs...)
+	server.Exec(t, `UPDATE bll SET v = 'new'`)
+	require.Eventually(t, func() bool { return slices.Equal(want, run(t, p, docs...)) }, 60*time.Second, 10*time.Millisecond)
+	server.Exec(t, `UPDATE bll SET v = 'last' WHERE k = 300000`)
+	eventually(t, p, `{"k":300000}`, `{"k":300000,"v":"last"}`)
+}
