@@ -31,7 +31,7 @@ func WriteReference(w io.Writer) error {
 
 const referenceHead = `# Types
 
-<!-- Generated from clickhouse/column/families.go: go test ./clickhouse/column -run TestReference -update -->
+<!-- Generated from clickhouse/column/families.go by "make docs"; do not edit. -->
 
 What a column takes of an event's JSON, and where that differs from what ClickHouse itself makes of the same text
 (` + "`FORMAT JSONEachRow`, `date_time_input_format = 'best_effort'`" + `, version 26.7; the integration tests compare the two on boundary values of every type

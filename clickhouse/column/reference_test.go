@@ -23,5 +23,5 @@ func TestReference(t *testing.T) {
 	}
 	have, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, b.String(), string(have), "docs/types.md is out of date: go test ./clickhouse/column -run TestReference -update")
+	require.Equal(t, b.String(), string(have), "docs/types.md is out of date: run make docs")
 }

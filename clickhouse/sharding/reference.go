@@ -129,7 +129,7 @@ func (f Function) takes() (string, error) {
 	}
 }
 
-const referenceIntroduction = `<!-- Written by clickhouse/sharding from its table of functions: go test ./clickhouse/sharding -run Reference -update -->
+const referenceIntroduction = `<!-- Generated from clickhouse/sharding's table of functions by "make docs"; do not edit. -->
 # Sharding expressions
 
 ` + "`routing.strategy: table`" + ` evaluates the sharding key of the Distributed table in the connector, row by row, with the same result

@@ -21,7 +21,7 @@ func TestReferenceIsCurrent(t *testing.T) {
 	}
 	committed, err := os.ReadFile(referencePage)
 	require.NoError(t, err)
-	require.Equal(t, string(committed), page.String(), "write it again: go test ./clickhouse/sharding -run Reference -update")
+	require.Equal(t, string(committed), page.String(), "docs/sharding.md is out of date: run make docs")
 }
 
 func TestFunctionsAreListedOnce(t *testing.T) {
