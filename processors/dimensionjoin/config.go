@@ -184,7 +184,7 @@ func dimensionFields() []*service.ConfigField {
 			service.NewDurationField(djFieldDimRefreshEvery).
 				Description("The time between two readings of the whole table. 0 takes half of the cache's `ttl`, so that rows never expire while the server answers.").Default("0s"),
 			service.NewStringField(djFieldDimRefreshColumn).
-				Description("A column that grows with every change of a row. Changed rows are then noticed every `poll_interval`; deleted ones are not.").Default(""),
+				Description("A column that grows with every change of a row. Changed rows are then noticed every `poll_interval`; deleted ones, and those whose column goes back, with the next reading of the whole table.").Default(""),
 			service.NewDurationField(djFieldDimRefreshPoll).
 				Description("The time between two questions for changed rows.").Default("5s"),
 		).Description("How a dimension with `load: full` is kept fresh, besides the binlog.").Advanced(),

@@ -205,6 +205,30 @@ func TestScan(t *testing.T) {
 	require.Equal(t, Fresh, state)
 }
 
+// A pass that has come to its end knows which rows are gone; what was read by its key meanwhile, and what is another view's, stays.
+func TestCompleteScan(t *testing.T) {
+	s, c := newStore(t, options())
+	v, other := s.View("d", false), s.View("other", false)
+	for _, view := range []*View{v, other} {
+		_, err := view.Fetch(t.Context(), []string{"gone", "there", "none"}, nil, 10, loading)
+		require.NoError(t, err)
+	}
+	c.now.Add(1)
+	scan := v.BeginScan()
+	c.now.Add(1)
+	scan.Put("there", result(`"row"`))
+	_, err := v.Fetch(t.Context(), []string{"new"}, nil, 10, loading)
+	require.NoError(t, err)
+	scan.Complete()
+	scan.End()
+	for key, want := range map[string]State{"gone": Stale, "there": Fresh, "none": Fresh, "new": Fresh} {
+		_, state := v.Get([]byte(key), s.Now())
+		require.Equal(t, want, state, key)
+	}
+	_, state := other.Get([]byte("gone"), s.Now())
+	require.Equal(t, Fresh, state)
+}
+
 func TestSnapshot(t *testing.T) {
 	s, _ := newStore(t, options())
 	v, versions := s.View("d", false), s.View("versions", true)

@@ -249,6 +249,15 @@ func (s *Scan) End() {
 	}
 }
 
+// Complete makes due what was kept before the pass and was not in it: those rows are gone, or have come back meanwhile.
+func (s *Scan) Complete() {
+	for key, e := range s.view.store.otter.All() {
+		if key.View == s.view.id && !e.Missing && e.LoadedAt < s.at {
+			s.view.Invalidate(key.Key)
+		}
+	}
+}
+
 // Put keeps a row of the pass, unless a newer one is known.
 func (s *Scan) Put(key string, r *source.Result) {
 	e := s.view.newEntry(key, r, s.at)

@@ -59,6 +59,7 @@ func (j *Joiner) scan(ctx context.Context, d *planDim) error {
 		d.stats.LoadErrors.Add(1)
 		return fmt.Errorf("loading all rows: %w", err)
 	}
+	pass.Complete()
 	j.log.Debug("loaded a dimension", "dimension", d.Source.Name, "rows", rows, "took", time.Since(start))
 	return nil
 }

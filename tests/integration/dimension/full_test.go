@@ -2,11 +2,14 @@ package dimension
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/stretchr/testify/require"
+
+	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
 )
 
 // A full dimension is read before the first event, and asks for nothing that it has.
@@ -78,4 +81,64 @@ cache: { %s }
 			})
 		}
 	}
+}
+
+// What follows a column notices rows with the same value as the last, and neither a value that goes back nor a row that is deleted: those go
+// with the next reading of the whole table.
+func TestFullFollowedByAColumn(t *testing.T) {
+	for typ, values := range map[string][3]string{
+		"BIGINT NOT NULL":          {"100", "101", "90"},
+		"DATETIME(3) NULL":         {"UTC_TIMESTAMP(3)", "UTC_TIMESTAMP(3)", "UTC_TIMESTAMP(3) - INTERVAL 1 DAY"},
+		"TIMESTAMP NULL":           {"'2037-01-01 00:00:00'", "'2037-01-01 00:00:00'", "'2001-01-01'"}, // a clock that is ahead
+		"DATETIME NULL":            {"UTC_TIMESTAMP()", "UTC_TIMESTAMP()", "'2001-01-01'"},
+		"BIGINT UNSIGNED NOT NULL": {"18446744073709551614", "18446744073709551615", "0"},
+	} {
+		t.Run(typ, func(t *testing.T) {
+			server.Exec(t, fmt.Sprintf(`
+				CREATE OR REPLACE TABLE full_c (k INT PRIMARY KEY, v INT, changed %s);
+				INSERT INTO full_c VALUES (1, 1, %s), (2, 2, %[2]s), (3, 3, %[2]s)`, typ, values[0]))
+			p := join(t, `
+dsn: "$DSN"
+dimensions: [ { name: f, table: full_c, key: { k: this.k }, columns: [ v ], load: full, refresh: { interval: 500ms, updated_at: changed, poll_interval: 20ms } } ]
+cache: { ttl: 1h, missing_ttl: 1h, refresh_after: 0s }
+`)
+			run(t, p, `{"k":1}`)
+			server.Exec(t, fmt.Sprintf(`UPDATE full_c SET v = 10, changed = %s WHERE k = 1`, values[1]))
+			eventually(t, p, `{"k":1}`, `{"k":1,"v":10}`)
+			server.Exec(t, fmt.Sprintf(`UPDATE full_c SET v = 20, changed = %s WHERE k = 2; INSERT INTO full_c VALUES (4, 40, %[1]s)`, values[1]))
+			eventually(t, p, `{"k":2}`, `{"k":2,"v":20}`)
+			eventually(t, p, `{"k":4}`, `{"k":4,"v":40}`)
+			server.Exec(t, fmt.Sprintf(`UPDATE full_c SET v = 30, changed = %s WHERE k = 3`, values[2]))
+			eventually(t, p, `{"k":3}`, `{"k":3,"v":30}`)
+			server.Exec(t, `DELETE FROM full_c WHERE k = 1`)
+			eventually(t, p, `{"k":1}`, `{"k":1,"v":null}`)
+		})
+	}
+}
+
+// Rows of one key that is no text are handed on with the next key: a table of versions is not held in memory while it is read.
+func TestVersionsAreStreamed(t *testing.T) {
+	const rows, size = 20_000, 4000
+	server.Exec(t, fmt.Sprintf(`CREATE OR REPLACE TABLE full_v (k INT, f INT, v VARCHAR(4000) CHARACTER SET ascii, KEY (k)); INSERT INTO full_v SELECT seq DIV 2, seq, REPEAT('x', %d) FROM seq_1_to_%d`, size, rows))
+	db := server.DB(t)
+	s, err := source.New(db, source.Config{Name: "versions", Table: "full_v", Keys: []string{"k"}, AsOf: &source.AsOf{From: "f", Unit: time.Second}}, nil)
+	require.NoError(t, err)
+	schema, err := s.Schema(t.Context())
+	require.NoError(t, err)
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, keys, versions := heap(), 0, 0
+	require.NoError(t, s.Scan(t.Context(), schema, func(_ string, r *source.Result) error {
+		if keys++; keys%2000 == 1 {
+			require.Less(t, heap(), before+rows*size/4)
+		}
+		versions += len(r.Versions)
+		return nil
+	}))
+	require.Equal(t, rows/2+1, keys)
+	require.Equal(t, rows, versions)
 }

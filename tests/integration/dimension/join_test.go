@@ -237,6 +237,45 @@ dimensions: [ { name: om, table: om, key: { id: this.id }, on_missing: %s } ]
 	})
 }
 
+// Late rows are waited for, within a bound; what is still not there then is missing like any other.
+func TestRetryMissing(t *testing.T) {
+	for onMissing, want := range map[string][]string{
+		"'null'":  {`{"id":2,"v":null}`},
+		"default": {`{"id":2,"v":"?"}`},
+		"drop":    nil,
+		"error":   {`{"id":2}`},
+	} {
+		t.Run(onMissing, func(t *testing.T) {
+			server.Exec(t, `CREATE OR REPLACE TABLE late (id INT PRIMARY KEY, v VARCHAR(10)); INSERT INTO late VALUES (1,'one')`)
+			defaults := "{}"
+			if onMissing == "default" {
+				defaults = "{ v: '?' }"
+			}
+			p := join(t, fmt.Sprintf(`
+dsn: "$DSN"
+dimensions: [ { name: late, table: late, key: { id: this.id }, on_missing: %s, defaults: %s, retry_missing: { attempts: 200, delay: 10ms } } ]
+`, onMissing, defaults))
+			run(t, p, `{"id":1}`)
+			out := later(t, p, `{"id":1}`, `{"id":3}`, `{"id":1}`)
+			require.Never(t, func() bool { return len(out) > 0 }, 200*time.Millisecond, 20*time.Millisecond, "the row may still come")
+			server.Exec(t, `INSERT INTO late VALUES (3, 'late')`)
+			require.Equal(t, []string{`{"id":1,"v":"one"}`, `{"id":3,"v":"late"}`, `{"id":1,"v":"one"}`}, <-out)
+
+			short := join(t, fmt.Sprintf(`
+dsn: "$DSN"
+dimensions: [ { name: late, table: late, key: { id: this.id }, on_missing: %s, defaults: %s, retry_missing: { attempts: 2, delay: 10ms } } ]
+`, onMissing, defaults))
+			batch := process(t, short, `{"id":1}`, `{"id":2}`)
+			require.Equal(t, `{"id":1,"v":"one"}`, content(t, batch[0]))
+			require.Len(t, batch[1:], len(want))
+			for i, msg := range batch[1:] {
+				require.Equal(t, want[i], content(t, msg))
+				require.Equal(t, onMissing == "error", msg.GetError() != nil)
+			}
+		})
+	}
+}
+
 // packed makes a message of several records.
 func packed(values ...string) *service.Message {
 	r := &delivery.Records{Topic: "clicks", Partition: 3}
