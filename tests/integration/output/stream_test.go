@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,6 +20,18 @@ import (
 type stream struct {
 	sendAll service.MessageBatchHandlerFunc
 	ended   chan error
+	built   *service.Stream
+	stopped sync.Once
+}
+
+// stop ends the pipeline, once: as it should at first, and with the time running out, by force.
+func (s *stream) stop(within time.Duration) (err error) {
+	s.stopped.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		err = s.built.Stop(ctx)
+	})
+	return err
 }
 
 // pipeline starts one; config stands below clickhouse_native, indented by four.
@@ -36,12 +49,9 @@ func pipeline(t *testing.T, config string, processors ...string) *stream {
 	require.NoError(t, b.AddOutputYAML("clickhouse_native:\n"+config))
 	built, err := b.Build()
 	require.NoError(t, err)
+	s.built = built
 	go func() { s.ended <- built.Run(context.WithoutCancel(t.Context())) }()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		require.NoError(t, built.Stop(ctx))
-	})
+	t.Cleanup(func() { require.NoError(t, s.stop(10*time.Second)) })
 	return s
 }
 
