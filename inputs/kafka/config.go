@@ -4,19 +4,23 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/redpanda-data/benthos/v4/public/service"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"github.com/benthos-clickhouse/connect/internal/lint"
 )
 
 const (
@@ -102,6 +106,13 @@ type config struct {
 // maxHeartbeatInterval is the longest interval that is chosen where none is configured.
 const maxHeartbeatInterval = 3 * time.Second
 
+// Limits of sizes: an intent has to fit, and no host reaches the others.
+const (
+	minMetadata      = 256
+	maxRangeBytes    = 1 << 40
+	maxBufferedBytes = 1 << 50
+)
+
 // startOffset is where a partition starts that the group has no offset for; the zero value is its earliest record.
 type startOffset struct {
 	latest    bool
@@ -120,7 +131,7 @@ func parseStart(s string) (startOffset, error) {
 	}
 	at, err := time.Parse(time.RFC3339, s)
 	if err != nil {
-		return startOffset{}, fmt.Errorf("%s %q is neither earliest, latest, committed nor an RFC 3339 time", kefStartOffset, s)
+		return startOffset{}, fmt.Errorf("%q is neither earliest, latest, committed nor an RFC 3339 time", s)
 	}
 	return startOffset{time: at}, nil
 }
@@ -139,19 +150,16 @@ func read[T any](r *fieldReader, get func(...string) (T, error), path ...string)
 	return v
 }
 
-func (r *fieldReader) bytes(limit int64, path ...string) int64 {
+func (r *fieldReader) bytes(limit uint64, path ...string) int64 {
 	text := read(r, r.conf.FieldString, path...)
 	if r.err != nil {
 		return 0
 	}
-	n, err := humanize.ParseBytes(text)
-	switch {
-	case err != nil:
-		r.err = fmt.Errorf("parsing %s: %w", strings.Join(path, "."), err)
-	case n < 1 || n > uint64(limit):
-		r.err = fmt.Errorf("%s is %s: it must be between 1B and %s", strings.Join(path, "."), text, humanize.IBytes(uint64(limit)))
+	n, err := lint.ParseSize(text, limit)
+	if err != nil {
+		r.err = fmt.Errorf("%s: %w", strings.Join(path, "."), err)
 	}
-	return int64(n)
+	return n
 }
 
 func parseConfig(conf *service.ParsedConfig) (*config, error) {
@@ -162,7 +170,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		regexp:            read(r, conf.FieldBool, kefRegexpTopics),
 		group:             read(r, conf.FieldString, kefConsumerGroup),
 		count:             read(r, conf.FieldInt, kefRange, kefRangeCount),
-		byteSize:          r.bytes(1<<40, kefRange, kefRangeByteSize),
+		byteSize:          r.bytes(maxRangeBytes, kefRange, kefRangeByteSize),
 		period:            read(r, conf.FieldDuration, kefRange, kefRangePeriod),
 		recordsPerMessage: read(r, conf.FieldInt, kefRecordsPerMessage),
 		inFlight:          read(r, conf.FieldInt, kefRangesInFlight),
@@ -177,9 +185,9 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 		metadataMaxAge:    read(r, conf.FieldDuration, kefMetadataMaxAge),
 		requestOverhead:   read(r, conf.FieldDuration, kefRequestOverhead),
 		connIdleTimeout:   read(r, conf.FieldDuration, kefConnIdleTimeout),
-		fetchMaxBytes:     int32(r.bytes(1<<31-1, kefFetchMaxBytes)),
-		fetchMaxPartition: int32(r.bytes(1<<31-1, kefFetchMaxPartition)),
-		fetchMinBytes:     int32(r.bytes(1<<31-1, kefFetchMinBytes)),
+		fetchMaxBytes:     int32(r.bytes(math.MaxInt32, kefFetchMaxBytes)),
+		fetchMaxPartition: int32(r.bytes(math.MaxInt32, kefFetchMaxPartition)),
+		fetchMinBytes:     int32(r.bytes(math.MaxInt32, kefFetchMinBytes)),
 		fetchMaxWait:      read(r, conf.FieldDuration, kefFetchMaxWait),
 	}
 	if !c.regexp { // a pattern may have commas: x{1,3}
@@ -187,7 +195,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	}
 	c.maxBuffered = 3 * c.byteSize
 	if conf.Contains(kefMaxBufferedBytes) {
-		c.maxBuffered = r.bytes(1<<50, kefMaxBufferedBytes)
+		c.maxBuffered = r.bytes(maxBufferedBytes, kefMaxBufferedBytes)
 	}
 	c.heartbeatInterval = min(maxHeartbeatInterval, c.sessionTimeout/3)
 	if conf.Contains(kefHeartbeatInterval) {
@@ -202,7 +210,7 @@ func parseConfig(conf *service.ParsedConfig) (*config, error) {
 	}
 	var err error
 	if c.start, err = parseStart(start); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", kefStartOffset, err)
 	}
 	if c.fields, err = parseFields(names); err != nil {
 		return nil, err
@@ -260,13 +268,13 @@ func (c *config) validate() error {
 	}
 	switch {
 	case len(c.brokers) == 0:
-		return fmt.Errorf("%s must name at least one broker", kefSeedBrokers)
+		return fmt.Errorf("%s: %w", kefSeedBrokers, errNoBroker)
 	case len(c.topics) == 0 || slices.Contains(c.topics, ""):
-		return fmt.Errorf("%s must name at least one topic", kefTopics)
+		return fmt.Errorf("%s: %w", kefTopics, errNoTopic)
 	case c.group == "":
 		return fmt.Errorf("%s must be set: intents are kept in the group's offsets", kefConsumerGroup)
-	case c.maxMetadata < 256:
-		return fmt.Errorf("%s must be at least 256: an intent has to fit", kefMaxMetadataBytes)
+	case c.maxMetadata < minMetadata:
+		return fmt.Errorf("%s must be at least %d: an intent has to fit", kefMaxMetadataBytes, minMetadata)
 	case c.retryMax < c.retryInitial:
 		return fmt.Errorf("%s.%s must not be less than %s", kefRedelivery, kefRedeliveryMax, kefRedeliveryInitial)
 	case c.heartbeatInterval > c.sessionTimeout/3:
@@ -276,12 +284,33 @@ func (c *config) validate() error {
 	case c.byteSize > c.maxBuffered:
 		return fmt.Errorf("%s must hold at least one range of %s.%s", kefMaxBufferedBytes, kefRange, kefRangeByteSize)
 	}
+	for _, b := range c.brokers {
+		if err := checkBroker(b); err != nil {
+			return fmt.Errorf("%s: %w", kefSeedBrokers, err)
+		}
+	}
 	if c.regexp {
 		for _, t := range c.topics {
 			if _, err := regexp.Compile(t); err != nil {
 				return fmt.Errorf("compiling topic pattern: %w", err)
 			}
 		}
+	}
+	return nil
+}
+
+// checkBroker refuses what the client would take for the name of a host, and look up for ever: http://a:9 becomes [http://a:9]:9092.
+func checkBroker(address string) error {
+	if _, err := netip.ParseAddr(address); err == nil { // IPv6 without brackets
+		return nil
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		host, port, err = net.SplitHostPort(address + ":9092")
+	}
+	n, numeric := strconv.ParseUint(port, 10, 16)
+	if err != nil || numeric != nil || n == 0 || host == "" || strings.ContainsAny(host, "/?#@ ") {
+		return fmt.Errorf("%q is not host:port", address)
 	}
 	return nil
 }

@@ -1,6 +1,12 @@
 package kafka
 
-import "github.com/redpanda-data/benthos/v4/public/service"
+import (
+	"math"
+
+	"github.com/redpanda-data/benthos/v4/public/service"
+
+	"github.com/benthos-clickhouse/connect/internal/lint"
+)
 
 func spec() *service.ConfigSpec {
 	return service.NewConfigSpec().
@@ -13,6 +19,7 @@ func spec() *service.ConfigSpec {
 		Fields(rangeFields()...).
 		Fields(groupFields()...).
 		Fields(fetchFields()...).
+		LintRule(lintWhole).
 		Example("Kafka to ClickHouse, exactly once", "Every range is inserted under a name made of its offsets, so that what a crash makes us insert again is dropped.", `
 input:
   kafka_exactly_once:
@@ -78,61 +85,61 @@ with many partitions, raise ` + "`max_buffered_bytes`" + ` for larger blocks; wi
 
 func connectionFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringListField(kefSeedBrokers).
+		service.NewStringListField(kefSeedBrokers).LintRule(lintBrokers).
 			Description("Brokers to find the rest of the cluster by. An item with commas is taken as several.").
 			Example([]string{"localhost:9092"}),
-		service.NewStringListField(kefTopics).
+		service.NewStringListField(kefTopics).LintRule(lintTopics).
 			Description("Topics to read. An item with commas is taken as several, unless it is a regular expression (`regexp_topics`).").
 			Example([]string{"clicks"}),
 		service.NewBoolField(kefRegexpTopics).
 			Description("Whether `topics` are regular expressions, which match anywhere in a name: `clicks` also reads `clicks.dead_letter`, `^clicks$` does not. Topics that match later are found when metadata is refreshed (`metadata_max_age`).").
 			Default(false).Advanced(),
-		service.NewStringField(kefConsumerGroup).
+		service.NewStringField(kefConsumerGroup).LintRule(rules.Check(kefConsumerGroup, lint.Required)).
 			Description("Consumer group whose committed offsets hold progress and intents. Block names contain it: two groups that read the same topic into the same table insert its rows twice."),
-		service.NewStringField(kefStartOffset).
+		service.NewStringField(kefStartOffset).LintRule(lintStart).
 			Description("Where a partition starts that the group has no offset for: `earliest`, `latest`, `committed` (do not read it) or an RFC 3339 time. The place is committed before anything is delivered. It also goes for partitions that a topic gets later: with `latest`, what was written to them before they were found is not read.").
 			Default("earliest").Example("2026-01-02T15:04:05Z"),
 		service.NewStringField(kefClientID).Description("Identifies this client to the brokers.").Default("connect").Advanced(),
 		service.NewTLSToggledField(kefTLS),
 		service.NewObjectListField(kefSASL,
-			service.NewStringEnumField(kefSASLMechanism, "none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER").
+			rules.Choice(kefSASL+"."+kefSASLMechanism, "none", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER").
 				Description("SASL mechanism."),
 			service.NewStringField(kefSASLUsername).Description("User name, for PLAIN and SCRAM.").Default(""),
 			service.NewStringField(kefSASLPassword).Description("Password, for PLAIN and SCRAM.").Default("").Secret(),
 			service.NewStringField(kefSASLToken).Description("Token, for OAUTHBEARER.").Default("").Secret(),
 			service.NewStringMapField(kefSASLExtensions).Description("Extensions, for OAUTHBEARER.").Default(map[string]any{}),
 		).Description("Ways to authenticate, in order of preference.").Optional().Advanced(),
-		service.NewDurationField(kefMetadataMaxAge).Description("How often topics and partitions are looked up again.").Default("1m").Advanced(),
-		service.NewDurationField(kefRequestOverhead).Description("Time granted to a request on top of its own timeout.").Default("10s").Advanced(),
-		service.NewDurationField(kefConnIdleTimeout).Description("Roughly how long a connection may idle before it is closed.").Default("20s").Advanced(),
+		rules.DurationOrZero(kefMetadataMaxAge).Description("How often topics and partitions are looked up again.").Default("1m").Advanced(),
+		rules.DurationOrZero(kefRequestOverhead).Description("Time granted to a request on top of its own timeout.").Default("10s").Advanced(),
+		rules.DurationOrZero(kefConnIdleTimeout).Description("Roughly how long a connection may idle before it is closed.").Default("20s").Advanced(),
 	}
 }
 
 func rangeFields() []*service.ConfigField {
 	return []*service.ConfigField{
 		service.NewObjectField(kefRange,
-			service.NewIntField(kefRangeCount).Description("Records that end a range. An exactly-once output inserts a range as one block per shard, so this bounds the block.").Default(100000),
-			service.NewStringField(kefRangeByteSize).Description("Bytes of keys, values and headers that end a range.").Default("8MiB"),
-			service.NewDurationField(kefRangePeriod).Description("Time after a range's first record that ends it, unless `ranges_in_flight` are under way: then it grows.").Default("1s"),
+			rules.Integer(kefRange+"."+kefRangeCount, 1).Description("Records that end a range. An exactly-once output inserts a range as one block per shard, so this bounds the block.").Default(100000),
+			rules.Size(kefRange+"."+kefRangeByteSize, maxRangeBytes).Description("Bytes of keys, values and headers that end a range.").Default("8MiB"),
+			rules.Duration(kefRange+"."+kefRangePeriod).Description("Time after a range's first record that ends it, unless `ranges_in_flight` are under way: then it grows.").Default("1s"),
 		).Description("Where a partition is cut, whichever comes first."),
-		service.NewIntField(kefRecordsPerMessage).Description("Records in one message. See the description.").Default(1),
-		service.NewIntField(kefRangesInFlight).Description("Ranges of one partition that may be under way at a time. The pipeline also needs threads for them.").Default(4).Advanced(),
-		service.NewStringField(kefMaxBufferedBytes).
+		rules.Integer(kefRecordsPerMessage, 1).Description("Records in one message. See the description.").Default(1),
+		rules.Integer(kefRangesInFlight, 1).Description("Ranges of one partition that may be under way at a time. The pipeline also needs threads for them.").Default(4).Advanced(),
+		rules.Size(kefMaxBufferedBytes, maxBufferedBytes).
 			Description("Bytes held, of records in open ranges and in ranges under way, above which nothing more is read; three times `range.byte_size` by default. See the section on memory. A recovered range is read whole, even if it is larger.").
 			Optional().Example("128MiB"),
-		service.NewIntField(kefMaxMetadataBytes).
+		rules.Integer(kefMaxMetadataBytes, minMetadata).
 			Description("Length of the metadata that intents may take, at most the brokers' `offset.metadata.max.bytes`.").
 			Default(4096).Advanced(),
-		service.NewStringListField(kefMetadata).
+		service.NewStringListField(kefMetadata).LintRule(rules.Check(kefMetadata, lint.OneOf(metadataNames...))).
 			Description("Metadata to set: `topic`, `partition`, `offset`, `key`, `timestamp_ms`, `timestamp_unix`, `headers`, `lag`, `tombstone_message`.").
 			Default([]any{"topic", "partition", "offset", "key", "timestamp_ms"}),
 		service.NewStringAnnotatedEnumField(kefIsolationLevel, map[string]string{
 			"read_committed":   "Records of open and aborted transactions are not read.",
 			"read_uncommitted": "All records are read.",
-		}).Description("Which records of transactions are read.").Default("read_committed").Advanced(),
+		}).LintRule(rules.Check(kefIsolationLevel, lint.OneOf("read_committed", "read_uncommitted"))).Description("Which records of transactions are read.").Default("read_committed").Advanced(),
 		service.NewObjectField(kefRedelivery,
-			service.NewDurationField(kefRedeliveryInitial).Description("Wait after a range's first failure; it doubles with each further one.").Default("200ms"),
-			service.NewDurationField(kefRedeliveryMax).Description("Longest wait.").Default("30s"),
+			rules.Duration(kefRedelivery+"."+kefRedeliveryInitial).Description("Wait after a range's first failure; it doubles with each further one.").Default("200ms"),
+			rules.Duration(kefRedelivery+"."+kefRedeliveryMax).Description("Longest wait.").Default("30s"),
 		).Description("Backoff between deliveries of a range that failed.").Advanced(),
 	}
 }
@@ -143,24 +150,24 @@ func groupFields() []*service.ConfigField {
 			Description("Static group membership: a restart within `session_timeout` gets its partitions back without a rebalance. Must be unique within the group.").
 			Default("").Advanced(),
 		service.NewStringField(kefRackID).Description("Where this client stands, to fetch from the closest replica.").Default("").Advanced(),
-		service.NewStringListField(kefGroupBalancers).
+		service.NewStringListField(kefGroupBalancers).LintRule(lintBalancers).
 			Description("Ways to assign partitions, in order of preference: `cooperative_sticky`, `sticky`, `range`, `round_robin`. All members of a group need one in common.").
 			Default([]any{"cooperative_sticky"}).Advanced(),
-		service.NewDurationField(kefSessionTimeout).
+		rules.Duration(kefSessionTimeout).
 			Description("How long the group waits for a heartbeat of this member. A lease whose last answered heartbeat is older is not used any more.").
 			Default("45s").Advanced(),
-		service.NewDurationField(kefRebalanceTimeout).
+		rules.Duration(kefRebalanceTimeout).
 			Description("How long a rebalance waits for this member. Ranges under way are drained within it, less a heartbeat and a fifth.").
 			Default("45s").Advanced(),
-		service.NewDurationField(kefHeartbeatInterval).Description("Time between heartbeats, at most a third of `session_timeout`; by default a third of it, and at most 3s.").Optional().Advanced(),
+		rules.Duration(kefHeartbeatInterval).Description("Time between heartbeats, at most a third of `session_timeout`; by default a third of it, and at most 3s.").Optional().Advanced(),
 	}
 }
 
 func fetchFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		service.NewStringField(kefFetchMaxBytes).Description("Most bytes (compressed) in one answer of a broker. Raise it where brokers are far away: an answer at a time is read from each.").Default("1MiB").Advanced(),
-		service.NewStringField(kefFetchMaxPartition).Description("Most bytes (compressed) of one partition in an answer.").Default("512KiB").Advanced(),
-		service.NewStringField(kefFetchMinBytes).Description("Bytes that a broker waits for, as long as `fetch_max_wait`.").Default("1B").Advanced(),
-		service.NewDurationField(kefFetchMaxWait).Description("How long a broker waits for `fetch_min_bytes`.").Default("1s").Advanced(),
+		rules.Size(kefFetchMaxBytes, math.MaxInt32).Description("Most bytes (compressed) in one answer of a broker. Raise it where brokers are far away: an answer at a time is read from each.").Default("1MiB").Advanced(),
+		rules.Size(kefFetchMaxPartition, math.MaxInt32).Description("Most bytes (compressed) of one partition in an answer.").Default("512KiB").Advanced(),
+		rules.Size(kefFetchMinBytes, math.MaxInt32).Description("Bytes that a broker waits for, as long as `fetch_max_wait`.").Default("1B").Advanced(),
+		rules.Duration(kefFetchMaxWait).Description("How long a broker waits for `fetch_min_bytes`.").Default("1s").Advanced(),
 	}
 }
