@@ -332,6 +332,26 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
+// TestPartitionsAdded reads what a topic gets while it is read, from its first record.
+func TestPartitionsAdded(t *testing.T) {
+	t.Parallel()
+	for kind, start := range brokers {
+		t.Run(kind, func(t *testing.T) {
+			s := beside(t, start).scene(t, "partitions-added", 1, 1)
+			s.produce(t, 0, 100)
+			s.start(t, quick+"\n    metadata_max_age: 300ms", "")
+			s.requireRead(t)
+			_, err := s.admin.UpdatePartitions(t.Context(), 3, s.topic)
+			require.NoError(t, err)
+			s.partitions = 3
+			producer := *s
+			producer.broker = newBroker(t, s.broker.addr) // which knows of them
+			producer.produce(t, 100, 100)
+			s.requireOnce(t)
+		})
+	}
+}
+
 // TestStartOffsets starts groups without offsets at each kind of place.
 func TestStartOffsets(t *testing.T) {
 	b := beside(t, brokers["kfake"])
