@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -184,8 +185,9 @@ func (u *usage) add(entries, bytes int64) {
 
 // loader adapts a view's Load to otter.
 type loader struct {
-	view *View
-	load Load
+	view  *View
+	load  Load
+	after int64 // of an entry that is read again: it is not, if it is fresh and was read later than that
 }
 
 // BulkLoad implements otter.BulkLoader.
@@ -217,7 +219,26 @@ func (l loader) BulkLoad(ctx context.Context, keys []Key) (map[Key]*Entry, error
 	return out, nil
 }
 
-// BulkReload implements otter.BulkLoader.
-func (l loader) BulkReload(ctx context.Context, keys []Key, _ []*Entry) (map[Key]*Entry, error) {
-	return l.BulkLoad(ctx, keys)
+// BulkReload implements otter.BulkLoader. Whoever asks for it has looked at the entries before; what someone else has read since is not
+// read once more.
+func (l loader) BulkReload(ctx context.Context, keys []Key, entries []*Entry) (map[Key]*Entry, error) {
+	now := l.view.store.Now()
+	out := make(map[Key]*Entry, len(keys))
+	var left []Key
+	for i, k := range keys {
+		if e := entries[i]; e.LoadedAt > l.after && l.view.state(e, now) == Fresh {
+			out[k] = e
+		} else {
+			left = append(left, k)
+		}
+	}
+	if len(left) == 0 {
+		return out, nil
+	}
+	read, err := l.BulkLoad(ctx, left)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(out, read)
+	return out, nil
 }

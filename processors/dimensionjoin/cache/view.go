@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"maps"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,8 +128,17 @@ const fetchers = 4
 // Fetch reads keys that are absent or stale, at most size in one read, sharing the read of a key with everyone else who wants
 // it, and returns the entries it got. The error says why one is missing from them; what was read is kept nevertheless.
 func (v *View) Fetch(ctx context.Context, absent, stale []string, size int, load Load) (map[string]*Entry, error) {
+	return v.fetchSince(ctx, absent, stale, size, loader{view: v, load: load, after: math.MinInt64})
+}
+
+// FetchAgain reads keys again that were read at an instant or before, sharing what was read of them since.
+func (v *View) FetchAgain(ctx context.Context, keys []string, after int64, size int, load Load) (map[string]*Entry, error) {
+	return v.fetchSince(ctx, nil, keys, size, loader{view: v, load: load, after: after})
+}
+
+func (v *View) fetchSince(ctx context.Context, absent, stale []string, size int, l loader) (map[string]*Entry, error) {
 	generation := v.generation.Load()
-	out, err := v.fetch(ctx, absent, stale, size, load)
+	out, err := v.fetch(ctx, absent, stale, size, l)
 	if err != nil {
 		return out, err
 	}
@@ -142,13 +152,12 @@ func (v *View) Fetch(ctx context.Context, absent, stale []string, size int, load
 	if len(early) == 0 {
 		return out, nil
 	}
-	again, err := v.fetch(ctx, nil, early, size, load)
+	again, err := v.fetch(ctx, nil, early, size, l)
 	maps.Copy(out, again)
 	return out, err
 }
 
-func (v *View) fetch(ctx context.Context, absent, stale []string, size int, load Load) (map[string]*Entry, error) {
-	l := loader{v, load}
+func (v *View) fetch(ctx context.Context, absent, stale []string, size int, l loader) (map[string]*Entry, error) {
 	out := make(map[string]*Entry, len(absent)+len(stale))
 	var mu sync.Mutex
 	var group errgroup.Group
@@ -215,7 +224,7 @@ func collect(out map[string]*Entry, results []otter.RefreshResult[Key, *Entry]) 
 // Refresh reads keys again in the background.
 func (v *View) Refresh(ctx context.Context, keys []string, size int, load Load) {
 	for part := range reads(keys, size) {
-		v.store.otter.BulkRefresh(ctx, v.keys(part), loader{v, load})
+		v.store.otter.BulkRefresh(ctx, v.keys(part), loader{view: v, load: load, after: math.MinInt64})
 	}
 }
 

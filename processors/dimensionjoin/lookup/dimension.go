@@ -181,9 +181,11 @@ func (w *worker) retryMissing(ctx context.Context, d int) error {
 	p, dw := &w.plan.dims[d], &w.dims[d]
 	for range p.RetryMissing.Attempts {
 		var late []string
+		var asked int64
 		for _, i := range dw.pending {
 			if s := &dw.slots[i]; s.loaded && s.entry.Missing {
 				late = append(late, string(dw.key(i)))
+				asked = max(asked, s.entry.LoadedAt)
 			}
 		}
 		if len(late) == 0 {
@@ -193,7 +195,7 @@ func (w *worker) retryMissing(ctx context.Context, d int) error {
 			return err
 		}
 		p.stats.RetriedKeys.Add(int64(len(late)))
-		got, err := p.view.Fetch(ctx, nil, late, w.maxKeys(), p.load)
+		got, err := p.view.FetchAgain(ctx, late, asked, w.maxKeys(), p.load)
 		dw.take(got)
 		if err != nil {
 			if ctx.Err() != nil {

@@ -128,6 +128,44 @@ func TestNoStampede(t *testing.T) {
 	}
 }
 
+// Nor are rows read more than once that become due, in the background or before they are joined, whoever has looked at them before the
+// first has read them.
+func TestNoStampedeOfDueRows(t *testing.T) {
+	const keys, threads = 5000, 8
+	j, m, c := single(t, nil)
+	docs := make([]string, keys)
+	for i := range docs {
+		m.rows[strconv.Itoa(i)] = []string{"1"}
+		docs[i] = fmt.Sprintf(`{"k":"%d"}`, i)
+	}
+	joined(t, j, docs...)
+	for round := range 6 {
+		c.advance([]time.Duration{6 * time.Minute, 11 * time.Minute}[round%2])
+		var group sync.WaitGroup
+		for range threads {
+			group.Go(func() {
+				if _, err := tryJoin(t.Context(), j, docs...); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		read := func() (least, most int) {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			least = keys
+			for _, n := range m.reads {
+				least, most = min(least, n), max(most, n)
+			}
+			return least, most
+		}
+		require.Eventually(t, func() bool { least, _ := read(); return least >= round+2 }, 20*time.Second, time.Millisecond)
+		_, most := read()
+		require.Equal(t, round+2, most)
+	}
+	require.Eventually(t, func() bool { return j.Usage(0).Entries == keys }, 20*time.Second, time.Millisecond, "%+v", j.Usage(0))
+}
+
 func TestRetryMissing(t *testing.T) {
 	j, m, _ := single(t, func(d *Dimension) { d.RetryMissing = Retry{Attempts: 3, Delay: time.Millisecond} })
 	require.Equal(t, `{"k":"late","a_v":null}`, joined(t, j, `{"k":"late"}`)[0])

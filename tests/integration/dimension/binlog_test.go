@@ -361,3 +361,32 @@ func TestBinlogLargeTransaction(t *testing.T) {
 	server.Exec(t, `UPDATE bll SET v = 'last' WHERE k = 300000`)
 	eventually(t, p, `{"k":300000}`, `{"k":300000,"v":"last"}`)
 }
+
+// The key may be a column that the server computes, stored or not.
+func TestBinlogGeneratedKeys(t *testing.T) { onBoth(t, testBinlogGeneratedKeys) }
+
+func testBinlogGeneratedKeys(t *testing.T, server *services.MySQL) {
+	t.Helper()
+	for _, of := range [][2]string{{"STORED", "MINIMAL"}, {"VIRTUAL", "FULL"}, {"VIRTUAL", "MINIMAL"}} {
+		kind, image := of[0], of[1]
+		t.Run(kind+" "+image, func(t *testing.T) {
+			server.Exec(t, fmt.Sprintf(`
+					DROP TABLE IF EXISTS blg;
+					CREATE TABLE blg (id INT PRIMARY KEY, sku VARCHAR(20), k VARCHAR(20) GENERATED ALWAYS AS (LOWER(sku)) %s, v VARCHAR(20), KEY (k));
+					INSERT INTO blg (id, sku, v) VALUES (1, 'A', '0'), (2, 'B', 'two')`, kind))
+			p := joinWith(t, server.DSN(), fmt.Sprintf(followed, "blg", "{ k: 'this.k.lowercase()' }"))
+			following(t, p, server.DB(t), func(n int) string { return fmt.Sprintf("UPDATE blg SET v = 'n%d' WHERE id = 1", n) }, `{"k":"a"}`,
+				func(n int) string { return fmt.Sprintf(`{"k":"a","v":"n%d"}`, n) })
+			time.Sleep(2500 * time.Millisecond) // past the echoes of what was flushed
+			run(t, p, `{"k":"A"}`, `{"k":"B"}`, `{"k":"C"}`)
+			set := "SET binlog_row_image = " + image + "; "
+			server.Exec(t, set+`UPDATE blg SET v = 'changed' WHERE id = 1; SET binlog_row_image = DEFAULT`)
+			eventually(t, p, `{"k":"A"}`, `{"k":"A","v":"changed"}`)
+			server.Exec(t, set+`UPDATE blg SET sku = 'C' WHERE id = 2; SET binlog_row_image = DEFAULT`)
+			eventually(t, p, `{"k":"B"}`, `{"k":"B","v":null}`)
+			eventually(t, p, `{"k":"C"}`, `{"k":"C","v":"two"}`)
+			server.Exec(t, set+`DELETE FROM blg WHERE id = 1; SET binlog_row_image = DEFAULT`)
+			eventually(t, p, `{"k":"A"}`, `{"k":"A","v":null}`)
+		})
+	}
+}

@@ -116,6 +116,28 @@ cache: { ttl: 1h, missing_ttl: 1h, refresh_after: 0s }
 	}
 }
 
+// A row that is larger than the whole cache is joined, and not kept.
+func TestRowsLargerThanTheCache(t *testing.T) {
+	server.Exec(t, `CREATE OR REPLACE TABLE huge (k INT PRIMARY KEY, v MEDIUMTEXT CHARACTER SET ascii); INSERT INTO huge VALUES (1, REPEAT('x', 3000000)), (2, 'small')`)
+	for _, load := range []string{"lazy", "full"} {
+		recorder := newRecorder()
+		p := joinRecorded(t, recorder, fmt.Sprintf(`
+dsn: "$DSN"
+dimensions: [ { name: huge, table: huge, key: { k: this.k }, load: %s } ]
+cache: { max_rows: 0, max_bytes: 100000 }
+`, load))
+		for range 3 {
+			out := run(t, p, `{"k":1}`, `{"k":2}`)
+			require.Len(t, out[0], len(`{"k":1,"v":""}`)+3_000_000)
+			require.Equal(t, `{"k":2,"v":"small"}`, out[1])
+		}
+		require.Eventually(t, func() bool {
+			bytes := recorder.gauge("dimension_join_bytes")
+			return bytes > 0 && bytes <= 100_000
+		}, 20*time.Second, 20*time.Millisecond, "%d bytes", recorder.gauge("dimension_join_bytes"))
+	}
+}
+
 // Rows of one key that is no text are handed on with the next key: a table of versions is not held in memory while it is read.
 func TestVersionsAreStreamed(t *testing.T) {
 	const rows, size = 20_000, 4000
