@@ -15,6 +15,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/benthos-clickhouse/connect/internal/jsonscan"
+	"github.com/benthos-clickhouse/connect/internal/lint"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/cache"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/lookup"
 	"github.com/benthos-clickhouse/connect/processors/dimensionjoin/source"
@@ -62,6 +63,15 @@ func (p *parser) duration(path ...string) time.Duration {
 	return field(p, p.conf.FieldDuration, path...)
 }
 
+// choice reads one of a few names.
+func (p *parser) choice(names []string, path ...string) string {
+	name := p.str(path...)
+	if err := lint.OneOf(names...)(name); err != nil {
+		p.fail("%s: %w", strings.Join(path, "."), err)
+	}
+	return name
+}
+
 func (p *parser) fail(format string, args ...any) {
 	if p.err == nil {
 		p.err = fmt.Errorf(format, args...)
@@ -87,7 +97,7 @@ func parse(conf *service.ParsedConfig) (*settings, error) {
 			Jitter:       field(p, conf.FieldFloat, djFieldCache, djFieldCacheJitter),
 		},
 		join: lookup.Config{
-			OnConflict:     lookup.Conflict(p.str(djFieldOnConflict)),
+			OnConflict:     lookup.Conflict(p.choice(conflicts, djFieldOnConflict)),
 			InitialBackoff: p.duration(djFieldBackoff, djFieldBackoffInitial),
 			MaxBackoff:     p.duration(djFieldBackoff, djFieldBackoffMax),
 			Snapshot:       p.str(djFieldSnapshot),
@@ -206,7 +216,7 @@ func (s *settings) asOf(p *parser, d *lookup.Dimension) {
 	d.Source.AsOf = &source.AsOf{
 		From: p.str(djFieldDimAsOf, djFieldDimAsOfFrom),
 		To:   p.str(djFieldDimAsOf, djFieldDimAsOfTo),
-		Unit: units[p.str(djFieldDimAsOf, djFieldDimAsOfUnit)],
+		Unit: units[p.choice(unitNames, djFieldDimAsOf, djFieldDimAsOfUnit)],
 	}
 	var err error
 	if d.Time, err = s.reference(p.str(djFieldDimAsOf, djFieldDimAsOfTime)); err != nil {
@@ -216,7 +226,7 @@ func (s *settings) asOf(p *parser, d *lookup.Dimension) {
 
 func (s *settings) full(p *parser, d *lookup.Dimension) {
 	d.Full = lookup.Full{
-		Enabled:      p.str(djFieldDimLoad) == "full",
+		Enabled:      p.choice(loads, djFieldDimLoad) == "full",
 		Interval:     p.duration(djFieldDimRefresh, djFieldDimRefreshEvery),
 		UpdatedAt:    p.str(djFieldDimRefresh, djFieldDimRefreshColumn),
 		PollInterval: p.duration(djFieldDimRefresh, djFieldDimRefreshPoll),

@@ -29,7 +29,7 @@ const longestSilence = time.Minute
 // Settings of the DSN that decide how values arrive are set here, whatever the DSN says: parameters are interpolated by the
 // driver (one round trip a query; as fast as prepared statements at 100 keys and more), in utf8mb4, and TIMESTAMP is UTC.
 func Open(o Options) (*sql.DB, *mysql.Config, error) {
-	cfg, err := mysql.ParseDSN(o.DSN)
+	cfg, err := ParseDSN(o.DSN)
 	if err != nil {
 		return nil, nil, fmt.Errorf("parsing the MySQL DSN: %w", err)
 	}
@@ -65,6 +65,21 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 	return db, cfg, nil
 }
 
+// ParseDSN reads a DSN. Its errors show nothing of it: without @tcp, the driver takes user:password for the name of a network, and says so.
+func ParseDSN(dsn string) (*mysql.Config, error) {
+	if dsn == "" { // which the driver takes for a server on this host
+		return nil, errors.New("is required, as user:password@tcp(host:3306)/database")
+	}
+	cfg, err := mysql.ParseDSN(dsn)
+	switch {
+	case err == nil:
+		return cfg, nil
+	case strings.HasPrefix(err.Error(), "invalid DSN: "):
+		return nil, err
+	}
+	return nil, errors.New("is not user:password@tcp(host:3306)/database, or has a parameter that go-sql-driver/mysql does not take")
+}
+
 // Session names what the rows that a query returns depend on besides the query: who asks which server, in which database, with which
 // session variables. Two connections of one name see the same.
 func Session(c *mysql.Config) string {
@@ -98,6 +113,9 @@ func New(db *sql.DB, cfg Config, onInexact func(rows int)) (*Source, error) {
 	}
 	return &Source{cfg: cfg, db: db, query: query, onInexact: onInexact}, nil
 }
+
+// HasKeys tells whether a query says where the list of keys goes.
+func HasKeys(query string) bool { return len(splitAtKeys(query)) > 1 }
 
 // Config returns what the source was made from.
 func (s *Source) Config() Config { return s.cfg }
