@@ -93,9 +93,16 @@ func TestWaitForTheServer(t *testing.T) {
 	m.put("x", `1`)
 	m.set(errDown)
 	done := inBackground(t, j, `{"k":"x"}`)
-	require.Eventually(t, func() bool { return j.outage.seen("blocked") }, 10*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return blocked(j) }, 10*time.Second, time.Millisecond)
 	m.set(nil)
 	require.Equal(t, []string{`{"k":"x","a_v":1}`}, <-done)
+}
+
+// blocked tells whether some batch waits for the server.
+func blocked(j *Joiner) bool {
+	j.outage.mu.Lock()
+	defer j.outage.mu.Unlock()
+	return !j.outage.last["blocked"].IsZero()
 }
 
 // Many batches that miss the same keys at the same time ask for each key once.

@@ -244,13 +244,6 @@ func (o *outage) due(key string) bool {
 	return true
 }
 
-func (o *outage) seen(key string) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	_, seen := o.last[key]
-	return seen
-}
-
 func (o *outage) stale(log *slog.Logger, dimension string, err error) {
 	if o.due("stale " + dimension) {
 		log.Warn("the server does not answer: joining what is cached", "dimension", dimension, "error", err)
