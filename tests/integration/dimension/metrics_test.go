@@ -133,12 +133,14 @@ backoff: { initial_interval: 10ms, max_interval: 50ms }
 		moves(name, 1)
 	}
 	moves("retried_keys_total", 1)
-	moves("flushes_total", 0) // when following begins
 	require.Eventually(t, func() bool {
 		run(t, p, `{"k":1}`)
 		server.Exec(t, `UPDATE met_out SET v = v + 1`)
 		return r.gauge("dimension_join_invalidations_total") > 0
 	}, 20*time.Second, 20*time.Millisecond)
+	flushes := r.gauge("dimension_join_flushes_total")
+	server.Exec(t, `ALTER TABLE met_out COMMENT 'something may be different'`)
+	moves("flushes_total", flushes)
 	require.Zero(t, r.gauge("dimension_join_load_errors_total"))
 
 	between.Set(proxy.Refuse)
