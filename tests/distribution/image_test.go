@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,13 +26,44 @@ func TestImage(t *testing.T) {
 
 	config, err := filepath.Abs(root + "/config/clickstream.yaml")
 	require.NoError(t, err)
-	run := inDocker
+	run, tree := inDocker, treeOfDocker
 	if engine == "buildah" {
-		run = inBuildah
+		run, tree = inBuildah, treeOfBuildah
 	}
 	version := run(t, config, "/connect", "--version")
 	require.Contains(t, version, "Version:")
 	run(t, config, "/connect", "lint", "/mounted.yaml")
+	requireLicences(t, tree(t))
+}
+
+// requireLicences wants a text for each linked module, and Go's own, in the image's files.
+func requireLicences(t *testing.T, image string) {
+	t.Helper()
+	for _, module := range append(linkedModules(t, "{{.Path}}"), "go") {
+		files, err := os.ReadDir(filepath.Join(image, "licenses", module))
+		require.NoError(t, err)
+		require.Condition(t, func() bool {
+			return slices.ContainsFunc(files, func(f os.DirEntry) bool { return strings.HasPrefix(strings.ToLower(f.Name()), "licen") })
+		}, "no licence of %s", module)
+	}
+}
+
+func treeOfDocker(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	container := strings.TrimSpace(output(t, "docker", "create", "localhost/benthos-clickhouse:test"))
+	defer output(t, "docker", "rm", container)
+	output(t, "docker", "cp", container+":/licenses", dir)
+	return dir
+}
+
+func treeOfBuildah(t *testing.T) string {
+	t.Helper()
+	container := strings.TrimSpace(output(t, "buildah", "--storage-driver=vfs", "from", "localhost/benthos-clickhouse:test"))
+	t.Cleanup(func() {
+		require.NoError(t, exec.Command("buildah", "--storage-driver=vfs", "rm", container).Run()) // the test's context is over
+	})
+	return strings.TrimSpace(output(t, "buildah", "--storage-driver=vfs", "mount", container))
 }
 
 func inDocker(t *testing.T, config string, argv ...string) string {

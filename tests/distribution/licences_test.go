@@ -41,15 +41,7 @@ var licences = []string{
 }
 
 func TestLinkedModulesHaveKnownLicences(t *testing.T) {
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{with .Module}}{{if not .Main}}{{.Dir}}{{end}}{{end}}`, "./cmd/connect")
-	cmd.Dir = root
-	out, err := cmd.Output()
-	require.NoError(t, err)
-	dirs := strings.Fields(string(out))
-	slices.Sort(dirs)
-	dirs = slices.Compact(dirs)
-	require.Greater(t, len(dirs), 10)
-	for _, dir := range dirs {
+	for _, dir := range linkedModules(t, "{{.Dir}}") {
 		files, err := filepath.Glob(filepath.Join(dir, "[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]*"))
 		require.NoError(t, err)
 		require.NotEmpty(t, files, "%s has no licence", dir)
@@ -62,6 +54,20 @@ func TestLinkedModulesHaveKnownLicences(t *testing.T) {
 				"%s is not one of the licences that may be linked", file)
 		}
 	}
+}
+
+// linkedModules tells something of each module that the binary has packages of.
+func linkedModules(t *testing.T, format string) []string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{with .Module}}{{if not .Main}}`+format+`{{end}}{{end}}`, "./cmd/connect")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	modules := strings.Fields(string(out))
+	slices.Sort(modules)
+	modules = slices.Compact(modules)
+	require.Greater(t, len(modules), 10)
+	return modules
 }
 
 func head(t *testing.T, path string) string {
