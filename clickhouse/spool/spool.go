@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/cespare/xxhash/v2"
@@ -29,7 +30,7 @@ type Spool struct {
 }
 
 // Open makes the directory if it is not there. maxBytes bounds the sum of the files; 0 means no bound. Temporary files that a
-// crash left behind are removed: they were never acknowledged. A directory that nothing can be written to is an error now rather than when
+// crash left behind are removed once they are a minute old: they were never acknowledged. A directory that nothing can be written to is an error now rather than when
 // a block has nowhere else to go.
 func Open(dir string, maxBytes int64) (*Spool, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
@@ -41,10 +42,10 @@ func Open(dir string, maxBytes int64) (*Spool, error) {
 		return nil, fmt.Errorf("reading spool directory: %w", err)
 	}
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), temporary) || !strings.Contains(e.Name(), suffix) {
+		if !strings.HasSuffix(e.Name(), temporary) || !strings.Contains(e.Name(), suffix) || underWay(e) {
 			continue
 		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+		if err := ignoreMissing(os.Remove(filepath.Join(dir, e.Name()))); err != nil {
 			return nil, fmt.Errorf("removing unfinished spool file: %w", err)
 		}
 	}
@@ -56,6 +57,12 @@ func Open(dir string, maxBytes int64) (*Spool, error) {
 		return nil, fmt.Errorf("trying the spool directory: %w", err)
 	}
 	return s, nil
+}
+
+// underWay tells whether another process may still be writing a temporary file.
+func underWay(e fs.DirEntry) bool {
+	info, err := e.Info()
+	return err != nil || time.Since(info.ModTime()) < time.Minute
 }
 
 // room tells whether a file of so many bytes fits in, in the place of the one of its name. The directory is looked at each time, because a

@@ -227,11 +227,17 @@ func TestWhatIsGoneIsNotMarked(t *testing.T) {
 
 func TestUnfinishedFilesOfACrashGo(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.chspool.tmp"), []byte("half"), 0o600))
+	crashed, underWay := filepath.Join(dir, "x.chspool.1.tmp"), filepath.Join(dir, "x.chspool.2.tmp")
+	for _, path := range []string{crashed, underWay} {
+		require.NoError(t, os.WriteFile(path, []byte("half"), 0o600))
+	}
+	old := time.Now().Add(-2 * time.Minute)
+	require.NoError(t, os.Chtimes(crashed, old, old))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("mine"), 0o600))
 	_, err := Open(dir, 0)
 	require.NoError(t, err)
-	require.NoFileExists(t, filepath.Join(dir, "x.chspool.tmp"))
+	require.NoFileExists(t, crashed)
+	require.FileExists(t, underWay, "another process may be writing it")
 	require.FileExists(t, filepath.Join(dir, "notes.txt"))
 	require.ErrorContains(t, Drop(filepath.Join(dir, "notes.txt")), "not a spool file")
 }
