@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/redpanda-data/benthos/v4/public/bloblang"
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/cluster"
 	"github.com/benthos-clickhouse/connect/clickhouse/column"
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+	"github.com/benthos-clickhouse/connect/internal/lint"
 )
 
 // config is the configuration as the engine takes it.
@@ -77,11 +77,11 @@ func (r *reader) bytes(path ...string) int64 {
 	if r.err != nil {
 		return 0
 	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n == 0 || n > 1<<62 {
-		r.err = &cluster.ConfigError{Field: strings.Join(path, "."), Reason: fmt.Sprintf("%q is not a size such as 256MiB", text)}
+	n, err := lint.ParseSize(text, maxSize)
+	if err != nil {
+		r.err = &cluster.ConfigError{Field: strings.Join(path, "."), Reason: err.Error()}
 	}
-	return int64(n)
+	return n
 }
 
 func parseConfig(conf *service.ParsedConfig) (*config, error) {

@@ -98,7 +98,7 @@ func TestLintNamesTheField(t *testing.T) {
 		"good":          {server, ""},
 		"empty letters": {server + "    dead_letter: {}\n    alert: {}\n", ""},
 		"no address":    {"output:\n  clickhouse_native:\n    table: events\n", "field addresses: name at least one"},
-		"bad address":   {"output:\n  clickhouse_native:\n    table: events\n    addresses: [ a ]\n", "field addresses: a is not host:port"},
+		"bad address":   {"output:\n  clickhouse_native:\n    table: events\n    addresses: [ a ]\n", "field addresses: \"a\" is not host:port"},
 		"no key":        {server + "    routing: { strategy: hash }\n", "field routing.key: strategy hash needs"},
 		"strategy":      {server + "    routing: { strategy: modulo }\n", "modulo"},
 		"delivery":      {server + "    delivery: twice\n", "twice"},

@@ -6,6 +6,7 @@ import (
 	"github.com/redpanda-data/benthos/v4/public/service"
 
 	"github.com/benthos-clickhouse/connect/clickhouse/insert"
+	"github.com/benthos-clickhouse/connect/internal/lint"
 )
 
 const (
@@ -138,11 +139,11 @@ func serverFields() []*service.ConfigField {
 			Description("Instead of `addresses`, `database`, `username` and `password`: `clickhouse://user:password@host:9000,host:9000/database`. Parameters: `secure=true`, `skip_verify=true`, `compress=lz4|zstd|none`, `dial_timeout=5s`.").
 			Default("").Secret().Advanced().LintRule(lintDSN),
 		service.NewStringField(choFieldDatabase).Description("Database of the table.").Default("default").
-			LintRule(nonEmpty(choFieldDatabase)),
+			LintRule(required(choFieldDatabase)),
 		service.NewStringField(choFieldTable).
 			Description("A Distributed table, or a local table together with `cluster` or `shards`.").
 			Example("events").
-			LintRule(nonEmpty(choFieldTable)),
+			LintRule(required(choFieldTable)),
 		service.NewStringField(choFieldCluster).
 			Description("Name in `system.clusters`, when `table` is itself the local table. `{macros}` are resolved by the server.").
 			Default("").Advanced(),
@@ -157,7 +158,7 @@ func serverFields() []*service.ConfigField {
 		service.NewStringField(choFieldUsername).Description("User to log in as.").Default("default"),
 		service.NewStringField(choFieldPassword).Description("The user's password.").Default("").Secret(),
 		service.NewTLSToggledField(choFieldTLS),
-		service.NewStringEnumField(choFieldCompression, "none", "lz4", "zstd").LintRule(oneOf(choFieldCompression, "none", "lz4", "zstd")).
+		service.NewStringEnumField(choFieldCompression, "none", "lz4", "zstd").LintRule(rules.Check(choFieldCompression, lint.OneOf("none", "lz4", "zstd"))).
 			Description("Codec of the blocks. `lz4` costs the least CPU for what it saves; `zstd` halves the bytes again for two to four times the CPU.").
 			Default("lz4"),
 		service.NewStringMapField(choFieldSettings).
@@ -198,8 +199,8 @@ func rowFields() []*service.ConfigField {
 			patternsField(choFieldAddColumn+"."+choFieldInclude).Description("Regular expressions for the names of members that may become columns. Empty: all may.").Default([]any{}),
 			patternsField(choFieldAddColumn+"."+choFieldExclude).Description("Regular expressions for names that may not.").Default([]any{}),
 			service.NewIntField(choFieldMax).Description("Columns that the table may have in all.").Default(200).
-				LintRule(atLeastOne("add_column.max")),
-			service.NewDurationField(choFieldInterval).LintRule(matching("add_column.interval", "%s is not a duration such as 10s", durationPattern)).Description("Least time between two changes of the table.").Default("10s"),
+				LintRule(rules.Check("add_column.max", lint.AtLeast(1))),
+			service.NewDurationField(choFieldInterval).LintRule(rules.Check("add_column.interval", lint.DurationOrZero)).Description("Least time between two changes of the table.").Default("10s"),
 		).Description("Bounds for `unknown_fields: add_column`.").Advanced(),
 		choiceField(choFieldDuplicates, map[string]string{
 			"last":   "The last one counts.",
@@ -210,9 +211,9 @@ func rowFields() []*service.ConfigField {
 			service.NewStringListField(choFieldKey).Description("Columns to hash, for `hash` and `consistent_hash`.").Default([]any{}),
 		).Description("Which shard a row goes to.").LintRule(lintRouting),
 		service.NewObjectField(choFieldReplicas,
-			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").LintRule(oneOf("replicas.policy", "random", "in_order", "round_robin", "nearest")).
+			service.NewStringEnumField(choFieldPolicy, "random", "in_order", "round_robin", "nearest").LintRule(rules.Check("replicas.policy", lint.OneOf("random", "in_order", "round_robin", "nearest"))).
 				Description("Which replica of a shard is written: as ClickHouse's `load_balancing`, where `nearest` is called `nearest_hostname`.").Default("random"),
-			durationField(choFieldReplicas+"."+choFieldMaxDelay).
+			rules.Duration(choFieldReplicas+"."+choFieldMaxDelay).
 				Description("A replica that lags further behind is passed over while there is another one.").Default("300s").Advanced(),
 		).Description("Which replica of a shard takes a block."),
 	}
@@ -230,9 +231,9 @@ func deliveryFields() []*service.ConfigField {
 			Default("").Advanced(),
 		service.NewObjectField(choFieldRetries,
 			service.NewIntField(choFieldMaxAttempts).Description("Attempts at one shard's block before `on_exhausted` applies.").Default(8).
-				LintRule(atLeastOne("retries.max_attempts")),
-			durationField(choFieldRetries+"."+choFieldInitialInterval).Description("Wait after the first attempt. It doubles, and half of it is random.").Default("200ms"),
-			durationField(choFieldRetries+"."+choFieldMaxInterval).Description("Longest wait between two attempts.").Default("30s"),
+				LintRule(rules.Check("retries.max_attempts", lint.AtLeast(1))),
+			rules.Duration(choFieldRetries+"."+choFieldInitialInterval).Description("Wait after the first attempt. It doubles, and half of it is random.").Default("200ms"),
+			rules.Duration(choFieldRetries+"."+choFieldMaxInterval).Description("Longest wait between two attempts.").Default("30s"),
 		).Description("How a shard that fails is tried again, within the write of the batch."),
 		choiceField(choFieldOnExhausted, map[string]string{
 			"retry": "The batch is handed back and delivered again: its partition waits.",
@@ -240,7 +241,7 @@ func deliveryFields() []*service.ConfigField {
 		}).Description("What happens to a block whose attempts are used up.").Default("retry"),
 		service.NewObjectField(choFieldSpool,
 			service.NewStringField(choFieldPath).Description("Directory for the blocks.").Default(""),
-			sizeField(choFieldSpool+"."+choFieldMaxBytes).Description("Most bytes that the directory may take.").Default("10GiB").Advanced(),
+			rules.Size(choFieldSpool+"."+choFieldMaxBytes, maxSize).Description("Most bytes that the directory may take.").Default("10GiB").Advanced(),
 		).Description("Where blocks go with `on_exhausted: spool`."),
 		service.NewOutputField(choFieldDeadLetter).Optional().
 			Description("An output for rows that can never be inserted, as they came and with the reason as metadata. See the description."),
@@ -251,40 +252,21 @@ func deliveryFields() []*service.ConfigField {
 
 func tuningFields() []*service.ConfigField {
 	return []*service.ConfigField{
-		durationField(choFieldRefresh).Description("Time between two looks at the topology and the table's columns. A telling error makes it look at once.").Default("60s").Advanced(),
-		durationField(choFieldDialTimeout).Description("For a connection to be opened.").Default("5s").Advanced(),
-		durationField(choFieldStallTimeout).
+		rules.Duration(choFieldRefresh).Description("Time between two looks at the topology and the table's columns. A telling error makes it look at once.").Default("60s").Advanced(),
+		rules.Duration(choFieldDialTimeout).Description("For a connection to be opened.").Default("5s").Advanced(),
+		rules.Duration(choFieldStallTimeout).
 			Description("A host that is silent for so long in the middle of an insert is probed over a second connection, and taken for frozen when it does not answer that one.").Default("10s").Advanced(),
-		durationField(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
-		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced().LintRule(atLeastOne(choFieldMaxBlockRows)),
-		sizeField(choFieldMaxBlockBytes).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
+		rules.Duration(choFieldInsertTimeout).Description("For one attempt at one block, views included.").Default("300s").Advanced(),
+		service.NewIntField(choFieldMaxBlockRows).Description("Most rows in one block. A larger batch is sent as several blocks, but for exactly-once, where a larger range is refused.").Default(1 << 20).Advanced().LintRule(rules.Check(choFieldMaxBlockRows, lint.AtLeast(1))),
+		rules.Size(choFieldMaxBlockBytes, maxSize).Description("Most bytes in one block, before compression.").Default("256MiB").Advanced(),
 		service.NewBatchPolicyField(choFieldBatching).
 			Description("Leave it out, and batches are put together by themselves: one that comes while nothing is being inserted is inserted at once, those that come meanwhile make up the next insert, " +
 				"up to 100,000 messages or 16 MiB. So blocks grow with the load, and a batch waits for nothing when there is none. The ranges of `kafka_exactly_once` are blocks already and go as they are. " +
 				"A policy that is given applies instead: `count: 1` inserts each batch by itself; a `period` makes fewer and larger inserts out of a thin stream, for as much latency."),
 		service.NewIntField(choFieldMaxInFlight).Description("Inserts of batches that run at the same time. Each holds its blocks in memory. With 1, batches are inserted one after the other in the order they came, and `batching` puts none together by itself.").Default(4).
-			LintRule(atLeastOne(choFieldMaxInFlight)),
+			LintRule(rules.Check(choFieldMaxInFlight, lint.AtLeast(1))),
 	}
 }
-
-const lintWhole = `root = [
-  if this.addresses.or([]).length() == 0 && this.shards.or([]).length() == 0 && this.dsn.or("") == "" { "field addresses: name at least one host:port, or give dsn or shards" },
-  if this.addresses.or([]).length() > 0 && this.dsn.or("") != "" { "field dsn: cannot be combined with addresses" },
-  if this.cluster.or("") != "" && this.shards.or([]).length() > 0 { "field cluster: cannot be combined with shards: both say where the shards are" },
-  if this.write_mode.or("append") != "append" && this.changes.format.or("debezium") == "mapping" && this.changes.operation.or("") == "" { "field changes.operation: is required with changes.format: mapping" },
-  if this.write_mode.or("append") != "append" && this.changes.format.or("debezium") != "mapping" && this.changes.operation.or("") != "" { "field changes.operation: is only used with changes.format: mapping" },
-  if this.write_mode.or("append") == "collapsing" && this.changes.tombstones.or("ignore") == "delete" { "field changes.tombstones: delete does not go with write_mode: collapsing" },
-  if this.write_mode.or("append") == "replacing" && this.changes.sign.or("") != "" { "field changes.sign: is only used with write_mode: collapsing" },
-  if this.write_mode.or("append") == "collapsing" && this.changes.is_deleted.or("") != "" { "field changes.is_deleted: is only used with write_mode: replacing" },
-  if this.on_exhausted.or("retry") == "spool" && this.spool.path.or("") == "" { "field spool.path: is required with on_exhausted: spool" },
-].filter(e -> e != null)`
-
-const lintRouting = `let keyed = ["hash", "consistent_hash"].contains(this.strategy.or("table"))
-root = [
-  if this.key.or([]).any(k -> k == "") { "field routing.key: a column has no name" },
-  if $keyed && this.key.or([]).length() == 0 { "field routing.key: strategy " + this.strategy + " needs at least one column" },
-  if !$keyed && this.key.or([]).length() > 0 { "field routing.key: is only used by the strategies hash and consistent_hash" },
-].filter(e -> e != null)`
 
 type example struct{ title, summary, yaml string }
 
