@@ -1,7 +1,6 @@
 package clickhouse
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -237,12 +236,8 @@ func (c *config) readDSN(dsn string) error {
 		return fail("cannot be combined with addresses")
 	}
 	u, err := url.Parse(dsn)
-	if err != nil {
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err // without the DSN itself, which holds the password
-		}
-		return fail(err.Error())
+	if err != nil { // which may quote a part of a password that is not escaped
+		return fail("is not a URL such as clickhouse://user:password@host:9000/database: in a password, / ? # and % are written as %2F, %3F, %23 and %25")
 	}
 	if u.Scheme != "clickhouse" && u.Scheme != "tcp" && u.Scheme != "native" {
 		return fail(fmt.Sprintf("scheme %q is not clickhouse: the output speaks the native protocol", u.Scheme))

@@ -143,6 +143,14 @@ func TestExamplesAreLinted(t *testing.T) {
 	}
 }
 
+func TestAPasswordThatIsNotEscapedIsNotShown(t *testing.T) {
+	for _, dsn := range []string{"clickhouse://user:geheim/x@a:9000", "clickhouse://user:100%geheim@a:9000", "clickhouse://user:geheim#x@a:9000"} {
+		err := parsed(t, "table: events", "dsn: '"+dsn+"'")
+		require.ErrorContains(t, err, "field `dsn`: is not a URL", dsn)
+		require.NotContains(t, err.Error(), "geh")
+	}
+}
+
 func TestBatchesAreGatheredUnlessAPolicyIsGiven(t *testing.T) {
 	for yaml, gathered := range map[string]bool{
 		"":                                true,
