@@ -408,3 +408,19 @@ func shown(literal string) string {
 		return literal
 	}
 }
+
+// A server's own limit to the rows of an answer would make those beyond it look missing.
+func TestNoRowIsCutOff(t *testing.T) {
+	onBoth(t, func(t *testing.T, server *services.MySQL) {
+		server.Exec(t, `DROP TABLE IF EXISTS cut_off; CREATE TABLE cut_off (k INT PRIMARY KEY, v INT); INSERT INTO cut_off VALUES (1,10), (2,20), (3,30)`)
+		server.Exec(t, `SET GLOBAL sql_select_limit = 1`)
+		defer server.Exec(t, `SET GLOBAL sql_select_limit = 18446744073709551615`)
+		for _, load := range []string{"lazy", "full"} {
+			p := joinWith(t, server.DSN(), fmt.Sprintf(`
+dsn: "$DSN"
+dimensions: [ { name: c, table: cut_off, key: { k: this.k }, load: %s } ]
+`, load))
+			require.Equal(t, []string{`{"k":1,"v":10}`, `{"k":2,"v":20}`, `{"k":3,"v":30}`}, run(t, p, `{"k":1}`, `{"k":2}`, `{"k":3}`), load)
+		}
+	})
+}
