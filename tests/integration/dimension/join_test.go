@@ -412,6 +412,7 @@ func shown(literal string) string {
 // A server's own limit to the rows of an answer would make those beyond it look missing.
 func TestNoRowIsCutOff(t *testing.T) {
 	onBoth(t, func(t *testing.T, server *services.MySQL) {
+		t.Helper()
 		server.Exec(t, `DROP TABLE IF EXISTS cut_off; CREATE TABLE cut_off (k INT PRIMARY KEY, v INT); INSERT INTO cut_off VALUES (1,10), (2,20), (3,30)`)
 		server.Exec(t, `SET GLOBAL sql_select_limit = 1`)
 		defer server.Exec(t, `SET GLOBAL sql_select_limit = 18446744073709551615`)
