@@ -146,7 +146,18 @@ func TestNoStampedeOfDueRows(t *testing.T) {
 		docs[i] = fmt.Sprintf(`{"k":"%d"}`, i)
 	}
 	joined(t, j, docs...)
+	// A read that is under way when the clock is moved on would be taken for one of the next round.
+	settled := func() bool {
+		view, now := (*j.latest.Load())[0].view, j.store.Now()
+		for i := range keys {
+			if _, state := view.Peek(strconv.Itoa(i), now); state != cache.Fresh {
+				return false
+			}
+		}
+		return true
+	}
 	for round := range 6 {
+		require.Eventually(t, settled, 20*time.Second, time.Millisecond)
 		c.advance([]time.Duration{6 * time.Minute, 11 * time.Minute}[round%2])
 		var group sync.WaitGroup
 		for range threads {
