@@ -146,18 +146,7 @@ func TestNoStampedeOfDueRows(t *testing.T) {
 		docs[i] = fmt.Sprintf(`{"k":"%d"}`, i)
 	}
 	joined(t, j, docs...)
-	// A read that is under way when the clock is moved on would be taken for one of the next round.
-	settled := func() bool {
-		view, now := (*j.latest.Load())[0].view, j.store.Now()
-		for i := range keys {
-			if _, state := view.Peek(strconv.Itoa(i), now); state != cache.Fresh {
-				return false
-			}
-		}
-		return true
-	}
 	for round := range 6 {
-		require.Eventually(t, settled, 20*time.Second, time.Millisecond)
 		c.advance([]time.Duration{6 * time.Minute, 11 * time.Minute}[round%2])
 		var group sync.WaitGroup
 		for range threads {
@@ -177,7 +166,12 @@ func TestNoStampedeOfDueRows(t *testing.T) {
 			}
 			return least, most
 		}
-		require.Eventually(t, func() bool { least, _ := read(); return least >= round+2 }, 20*time.Second, time.Millisecond)
+		// A refresh that was asked for before the clock moved on, and found nothing to do then, stands in for the reads of this round.
+		require.Eventually(t, func() bool {
+			_, err := tryJoin(t.Context(), j, docs...)
+			least, _ := read()
+			return err == nil && least >= round+2
+		}, 20*time.Second, time.Millisecond)
 		_, most := read()
 		require.Equal(t, round+2, most)
 	}

@@ -48,7 +48,7 @@ func Open(o Options) (*sql.DB, *mysql.Config, error) {
 		cfg.Params = map[string]string{}
 	}
 	cfg.Params["time_zone"] = "'+00:00'"
-	cfg.Params["sql_select_limit"] = "18446744073709551615" // no limit: rows that a server's own one cut off would look missing
+	cfg.Params["sql_select_limit"] = "9223372036854775807" // in effect none: rows that the server's own limit cut off would look missing
 	if cfg.Timeout == 0 {
 		cfg.Timeout = o.DialTimeout
 	}
