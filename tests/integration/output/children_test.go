@@ -101,6 +101,7 @@ func TestStreamDeadLettersAreTriedAgain(t *testing.T) {
 
 // A pipeline that is stopped while its dead letters hang has acknowledged nothing, and the next one finishes the range.
 func TestStreamStopsWhileDeadLettersHang(t *testing.T) {
+	unreliables.Delete(t.Name()) // of an earlier run
 	db := tables(t)
 	config := func(hangs bool) string {
 		return common(db) + traced + fmt.Sprintf("  dead_letter: { unreliable: { name: %q, hangs: %v } }\n", t.Name(), hangs)
