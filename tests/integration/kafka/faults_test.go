@@ -343,6 +343,10 @@ func TestPartitionsAdded(t *testing.T) {
 			s.requireRead(t)
 			_, err := s.admin.UpdatePartitions(t.Context(), 3, s.topic)
 			require.NoError(t, err)
+			require.Eventually(t, func() bool {
+				topics, err := s.admin.ListTopics(t.Context(), s.topic)
+				return err == nil && len(topics[s.topic].Partitions) == 3
+			}, 20*time.Second, 10*time.Millisecond)
 			s.partitions = 3
 			producer := *s
 			producer.broker = newBroker(t, s.broker.addr) // which knows of them
