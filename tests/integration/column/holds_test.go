@@ -80,10 +80,15 @@ func TestATypeThatHoldsAnotherKeepsItsValues(t *testing.T) {
 			pairs++
 			for _, v := range values {
 				value := fmt.Sprintf("CAST(%s, %s)", v, literal(was))
-				got, err := post(t.Context(), creating, fmt.Sprintf("SELECT toString(CAST(CAST(%[1]s, %[2]s), %[3]s)), toString(%[1]s) FORMAT TSV", value, literal(now), literal(was)), "")
+				got, err := post(t.Context(), creating, fmt.Sprintf("SELECT toString(CAST(%[1]s, %[2]s)), toString(CAST(CAST(%[1]s, %[2]s), %[3]s)), toString(%[1]s) FORMAT TSV",
+					value, literal(now), literal(was)), "")
 				require.NoError(t, err, "%s of %s into %s", v, was, now)
-				there, stayed, _ := strings.Cut(strings.TrimSuffix(got, "\n"), "\t")
-				require.Equal(t, stayed, there, "%s of %s into %s", v, was, now)
+				texts := strings.Split(strings.TrimSuffix(got, "\n"), "\t")
+				require.Len(t, texts, 3)
+				require.Equal(t, texts[2], texts[1], "%s of %s into %s and back", v, was, now)
+				if strings.Contains(now, "Int") { // which wrap around both ways
+					require.Equal(t, texts[2], texts[0], "%s of %s into %s", v, was, now)
+				}
 			}
 		}
 	}
